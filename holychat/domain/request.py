@@ -1,0 +1,60 @@
+"""What is asked of a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holychat.domain.chat import Role
+    from holychat.domain.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """One message as the model will read it; attachments are already part of the text."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequest:
+    """One request for a reply. None leaves a parameter to the provider."""
+
+    model: str
+    messages: tuple[PromptMessage, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply, as a request without streaming brings it."""
+
+    text: str
+    reasoning: str
+    finish_reason: str
+    model: str
+    request_id: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that a provider offers."""
+
+    id: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """A provider as the settings define it, without its key."""
+
+    name: str
+    kind: str
+    base_url: str
+    model: str
+    """Default model; may be empty where the provider has to be asked."""
+    needs_key: bool

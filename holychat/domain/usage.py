@@ -1,0 +1,41 @@
+"""What a reply took: tokens, money, time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider reported them; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money in whole micro-dollars (1 USD = 1,000,000)."""
+
+    micros: int
+    estimated: bool = False
+    """True where the tokens were estimated and not reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a reply took; milliseconds; None where it did not come that far."""
+
+    first_token_ms: int | None = None
+    elapsed_ms: int | None = None
+    attempts: int = 1
+    """How often the request was sent, retries included."""
+
+    def tokens_per_second(self, output_tokens: int | None) -> float | None:
+        """Output tokens per second between the first token and the end, or None where that means nothing."""
+        if output_tokens is None or self.first_token_ms is None or self.elapsed_ms is None:
+            return None
+        streamed_ms = self.elapsed_ms - self.first_token_ms
+        return output_tokens * 1000 / streamed_ms if output_tokens > 1 and streamed_ms > 0 else None

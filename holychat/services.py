@@ -1,0 +1,1 @@
+"""The composition root: Paths -> Settings -> Database -> KeyChain -> registry -> services."""

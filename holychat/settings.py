@@ -1,0 +1,131 @@
+"""Settings: config.toml and the few environment variables that override it.
+
+    [network] connect_timeout idle_timeout retries
+    [chat]    provider model system temperature max_tokens
+    [providers.NAME] kind base_url model key_env key_command
+    [ui]      theme markdown copy_command notify
+    [keys]    "binding.id" = "ctrl+x,f2"
+
+Unknown fields and wrong types are errors that name the field: a typing mistake in a settings file should not be silent.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holychat.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEFAULT_PROVIDER = "holysheep"
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long to wait and how often to try again."""
+
+    connect_timeout: float = 10.0
+    """Seconds to wait for a connection."""
+    idle_timeout: float = 60.0
+    """Seconds without a byte of the reply (keep-alive comments do not count) before giving up."""
+    retries: int = 2
+    """How often a request that brought no text yet is sent again."""
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "idle_timeout"):
+            if not 0 < getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be more than 0 and at most 86400 seconds")
+        if not 0 <= self.retries <= 10:
+            raise ValueError("retries must be 0 to 10")
+
+
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a new chat starts with."""
+
+    provider: str = DEFAULT_PROVIDER
+    model: str = ""
+    """Empty: the provider's own default model."""
+    system: str = ""
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[providers.NAME]` table. Empty fields keep what is built in for that name."""
+
+    kind: str = ""
+    """"openai" (chat completions) or "offline"."""
+    base_url: str = ""
+    model: str = ""
+    key_env: str = ""
+    """Name of the environment variable that holds the key."""
+    key_command: str | list[str] = ""
+    """A command that prints the key, for example `pass show holysheep`."""
+    needs_key: bool | None = None
+
+
+class UiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the app looks and behaves."""
+
+    theme: str = "holychat-dark"
+    copy_command: str = ""
+    """A command that takes the copied text on its standard input; empty: the first known tool that is there."""
+    mouse: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings; every field has a default, so an absent file is a valid one."""
+
+    network: NetworkSettings = NetworkSettings()
+    chat: ChatSettings = ChatSettings()
+    providers: dict[str, ProviderSettings] = {}
+    ui: UiSettings = UiSettings()
+    keys: dict[str, str] = {}
+
+
+def load_settings(file: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `file` (absent: the defaults) with the environment's overrides applied.
+
+    Raises:
+        SettingsError: The file cannot be read, is not TOML, or a field is unknown or of the wrong type.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"Cannot read {file}: {error}", "Mend or move the file; defaults need no file.") from None
+    return _with_environment(parse_settings(text, str(file)), environ)
+
+
+def parse_settings(text: str, name: str = "config.toml") -> Settings:
+    """Settings from the text of a TOML file.
+
+    Raises:
+        SettingsError: The text is not TOML, or a field is unknown or of the wrong type.
+    """
+    hint = "`holychat config show` prints what is in force, `holychat config init` writes a commented file."
+    try:
+        return msgspec.convert(tomllib.loads(text), Settings)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{name}: {error}", hint) from None
+
+
+def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    chat = settings.chat
+    if provider := environ.get("HOLYCHAT_PROVIDER"):
+        # A model that belongs to the configured provider means nothing to another one.
+        chat = msgspec.structs.replace(chat, provider=provider, model=chat.model if provider == chat.provider else "")
+    if model := environ.get("HOLYCHAT_MODEL"):
+        chat = msgspec.structs.replace(chat, model=model)
+    providers = dict(settings.providers)
+    for name in ("holysheep", "openai"):
+        if base_url := environ.get(f"{name.upper()}_BASE_URL"):
+            own = providers.get(name, ProviderSettings())
+            providers[name] = msgspec.structs.replace(own, base_url=base_url)
+    return msgspec.structs.replace(settings, chat=chat, providers=providers)
