@@ -1,11 +1,14 @@
-"""What people type in a shell."""
+"""What people type in a shell: one file per family of commands, each imported only when it is asked for."""
 
-import click
+from __future__ import annotations
 
-from holychat import __version__
+from typing import NoReturn
 
 
-@click.command()
-@click.version_option(__version__, prog_name="holychat")
-def main() -> None:
-    """A keyboard-driven terminal chat that streams replies live and keeps every word of them."""
+def main() -> NoReturn:
+    """Entry point of the `holychat` command."""
+    import sys
+
+    from holychat.cli.frame import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,171 @@
+"""stdout and stderr: what is asked for goes to the first, everything said about it to the second.
+
+A terminal gets clean text; a file or a pipe gets the bytes as they came. Everything is written through the file
+descriptor: the buffered stream would hold its lock while a slow reader keeps a thread waiting, and the interpreter
+could then not end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import sys
+import threading
+from collections import deque
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+from holychat.errors import HolychatError
+from holychat.text import UNSAFE_CLASS, clean, replace_surrogates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HARMFUL = re.compile(f"[{UNSAFE_CLASS}\u2028\u2029]")
+
+
+class ReaderGone(Exception):
+    """Whoever read our stdout has left (`| head -1`). Not an error: the program ends quietly."""
+
+
+class OutputLost(HolychatError):
+    """stdout takes no more: a full disk, a vanished device."""
+
+
+def to_json(value: Any) -> str:
+    """JSON as text for people and programs: readable in any script, harmful characters only ever as escapes."""
+    return _HARMFUL.sub(_escape, json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a standard stream is there and is a terminal."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+class Output:
+    """The two streams of one run."""
+
+    @cached_property
+    def to_terminal(self) -> bool:
+        """Whether stdout is a terminal."""
+        return is_terminal(sys.stdout)
+
+    def line(self, text: str = "") -> None:
+        """A line on stdout, clean where a person sees it."""
+        self.write(text + "\n")
+
+    def json(self, value: Any) -> None:
+        """One JSON value on stdout."""
+        self.write(to_json(value) + "\n")
+
+    def write(self, text: str) -> None:
+        """Text on stdout, all of it, now.
+
+        Raises:
+            ReaderGone: Nobody reads it any more.
+            OutputLost: It cannot be written.
+        """
+        write_all(self.encode(clean(text) if self.to_terminal else text))
+
+    def encode(self, text: str) -> bytes:
+        """Bytes for stdout: UTF-8 in files and pipes, what the terminal understands on a terminal."""
+        encoding = (sys.stdout.encoding or "utf-8") if self.to_terminal else "utf-8"
+        return replace_surrogates(text).encode(encoding, "replace")
+
+    def notice(self, text: str) -> None:
+        """A line on stderr, always clean. That nobody may be reading it is no reason to fail."""
+        if sys.stderr is None:
+            return
+        try:
+            sys.stderr.write(clean(text) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+
+def write_all(data: bytes, descriptor: int = 1) -> None:
+    """Write all of `data`, waiting for slow readers.
+
+    Raises:
+        ReaderGone: Nobody reads it any more.
+        OutputLost: It cannot be written.
+    """
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody who shares the pipe made it non-blocking
+            select.select([], [descriptor], [])
+        except BrokenPipeError:
+            raise ReaderGone from None
+        except OSError as error:
+            raise OutputLost(f"Cannot write the output: {error.strerror}.") from None
+
+
+class LiveOutput:
+    """Writes a reply to stdout while it arrives, from a thread of its own.
+
+    A pager that stops reading must not stop the reply from being received and stored, nor keep Ctrl+C from working: so
+    the event loop only ever appends, and what has gathered meanwhile is written in one piece.
+
+    Attributes:
+        trouble: Why writing ended early (`ReaderGone`, `OutputLost`), or None.
+        ends_line: Whether the last character given was a line feed, or nothing was given.
+    """
+
+    def __init__(self, output: Output, on_trouble: Callable[[], None]) -> None:
+        """`on_trouble` is called from the writing thread, once, when writing has failed."""
+        self.trouble: ReaderGone | OutputLost | None = None
+        self.ends_line = True
+        self._output = output
+        self._on_trouble = on_trouble
+        self._pieces: deque[str] = deque()
+        self._held = ""
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="stdout", daemon=True)
+        self._thread.start()
+
+    def add(self, text: str) -> None:
+        """More of the reply."""
+        text = self._held + text
+        self._held = ""
+        # A surrogate or carriage return may be half of a pair whose other half is in the next delta.
+        if text and (text[-1] == "\r" or "\ud800" <= text[-1] <= "\udbff"):
+            text, self._held = text[:-1], text[-1]
+        self._append(text)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Wait until everything is written, at most `timeout` seconds (None: as long as the reader takes)."""
+        self._append(self._held)
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _append(self, text: str) -> None:
+        if text and self.trouble is None:
+            self.ends_line = text.endswith("\n")
+            self._pieces.append(text)
+            self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            text = "".join(self._pieces.popleft() for _ in range(len(self._pieces)))
+            try:
+                if text:
+                    self._output.write(text)
+            except (ReaderGone, OutputLost) as error:
+                self.trouble = error
+                self._on_trouble()
+                return
+            if self._closing and not self._pieces:
+                return

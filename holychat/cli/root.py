@@ -1,0 +1,93 @@
+"""`holychat` itself: without a command it opens the app."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from holychat import __version__
+from holychat.errors import UsageError
+
+if TYPE_CHECKING:
+    from holychat.cli.session import Session
+
+COMMANDS = {
+    "ask": "holychat.cli.ask:ask",
+    "models": "holychat.cli.models:models",
+    "providers": "holychat.cli.models:providers",
+    "keys": "holychat.cli.keys:keys",
+    "history": "holychat.cli.history:history",
+    "config": "holychat.cli.config:config",
+    "doctor": "holychat.cli.doctor:doctor",
+}
+"""Name of each command and where it is; imported when it is used or listed."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
+        """Every command, in the order people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the signature is click's
+        """The command of that name, or None."""
+        if (place := COMMANDS.get(cmd_name)) is None:
+            return None
+        module, _, name = place.partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with; a question typed without `ask` is answered with how to ask it."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            known = ", ".join(COMMANDS)
+            raise UsageError(
+                f"There is no command {args[0]!r}; there are {known}.", 'To ask something: `holychat ask "…"`.'
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog='Shell completion: eval "$(_HOLYCHAT_COMPLETE=bash_source holychat)", or zsh_source, fish_source.',
+)
+@click.option("-c", "--continue", "resume", is_flag=True, help="Open the app with the last chat.")
+@click.option("--chat", type=click.IntRange(min=1), metavar="ID", help="Open the app with this chat.")
+@click.version_option(__version__, prog_name="holychat", message="%(prog)s %(version)s")
+@click.pass_context
+def root(context: click.Context, resume: bool, chat: int | None) -> int:
+    """A keyboard-driven terminal chat that streams replies live and keeps every word of them.
+
+    Without a command the app opens.
+    """
+    if context.invoked_subcommand is not None:
+        if resume or chat is not None:
+            raise UsageError(
+                "--continue and --chat are for the app.", "See `holychat ask --help` for `ask --continue`."
+            )
+        return 0
+    if resume and chat is not None:
+        raise UsageError("--continue and --chat exclude each other.", "Give one of them.")
+    return _open_app(context.obj, chat, resume)
+
+
+def _open_app(session: Session, chat: int | None, resume: bool) -> int:
+    from holychat.cli.output import is_terminal
+
+    hint = 'Use `holychat ask "your question"` here, or `holychat --help`.'
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
+        raise UsageError("The app needs a terminal for its input and its output.", hint)
+    if sys.platform != "win32" and session.environ.get("TERM", "") in ("", "dumb"):
+        raise UsageError("The app needs a terminal that can place text (TERM is dumb or not set).", hint)
+    from holychat.tui import run
+
+    return run(session.paths, session.settings, chat=chat, resume=resume)

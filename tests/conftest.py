@@ -1,0 +1,27 @@
+"""What all tests share: a home of their own, no keyring, no keys, no proxies of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KEPT_OUT = (
+    "HOLYSHEEP_API_KEY", "OPENAI_API_KEY", "HOLYSHEEP_BASE_URL", "OPENAI_BASE_URL", "HOLYCHAT_PROVIDER",
+    "HOLYCHAT_MODEL", "HOLYCHAT_LOG", "HOLYCHAT_OFFLINE_PACE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_COLOR", "DBUS_SESSION_BUS_ADDRESS",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def private_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the person's own history, keys and keyring; returns HOLYCHAT_HOME (not made yet)."""
+    home = tmp_path / "holychat-home"
+    for name in _KEPT_OUT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOLYCHAT_HOME", str(home))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    return home
