@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.loopback import Loopback
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _KEPT_OUT = (
@@ -25,3 +28,10 @@ def private_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setenv("HOLYCHAT_HOME", str(home))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return home
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    """A scripted HTTP server on 127.0.0.1; see `tests/support/loopback.py`."""
+    with Loopback() as server:
+        yield server
