@@ -1,0 +1,17 @@
+"""Which environment variable holds the key of which provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holychat.settings import Settings
+
+USUAL_VARIABLES = {"holysheep": "HOLYSHEEP_API_KEY", "openai": "OPENAI_API_KEY"}
+"""Variables of the built-in providers. No provider ever looks at the variable of another one."""
+
+
+def key_variable(settings: Settings, name: str) -> str:
+    """The variable for a provider's key: `key_env` of its settings, else its usual one, else "" (there is none)."""
+    own = settings.providers.get(name)
+    return (own.key_env if own else "") or USUAL_VARIABLES.get(name, "")
