@@ -24,14 +24,14 @@ def config() -> None:
     """Settings: where they are and what is in force."""
 
 
-@config.command()
+@config.command(short_help="Print where the settings file is.")
 @click.pass_obj
 def path(session: Session) -> None:
     """Print where the settings file is, or would be."""
     session.out.line(str(session.paths.config_file))
 
 
-@config.command()
+@config.command(short_help="Write a commented settings file.")
 @click.pass_obj
 def init(session: Session) -> None:
     """Write a commented settings file; one that is there already is never touched."""
@@ -46,7 +46,7 @@ def init(session: Session) -> None:
     session.out.line(str(file))
 
 
-@config.command()
+@config.command(short_help="Print what is in force and why.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(session: Session, as_json: bool) -> None:

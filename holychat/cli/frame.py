@@ -38,10 +38,10 @@ def _guarded(session: Session, arguments: Sequence[str]) -> int:
     try:
         result = root.main(list(arguments), prog_name="holychat", standalone_mode=False, obj=session)
     except HolychatError as error:
-        report(session, error.title, error.hint)
+        session.report(error.title, error.hint)
         return error.exit_code
     except click.ClickException as error:
-        report(session, error.format_message(), _click_hint(error))
+        session.report(error.format_message(), _click_hint(error))
         return error.exit_code
     except click.Abort:
         return ExitCode.INTERRUPTED
@@ -49,21 +49,9 @@ def _guarded(session: Session, arguments: Sequence[str]) -> int:
         _abandon_stdout()
         return READER_GONE
     except OSError as error:
-        report_os_error(session, error)
+        session.report_os_error(error)
         return ExitCode.FAILED
     return result if isinstance(result, int) else ExitCode.DONE
-
-
-def report(session: Session, title: str, hint: str = "") -> None:
-    """Tell of an error on stderr: a line on what happened, a line on what to do next."""
-    lines = [f"holychat: {title}", hint] if hint else [f"holychat: {title}"]
-    session.out.notice("\n".join(session.masker(line) for line in lines))
-
-
-def report_os_error(session: Session, error: OSError) -> None:
-    """Tell of a file, folder or device that would not do what was asked."""
-    place = f": {error.filename}" if error.filename else ""
-    report(session, f"{error.strerror or error}{place}")
 
 
 def _click_hint(error: click.ClickException) -> str:
@@ -79,7 +67,7 @@ def _flushed(session: Session, status: int) -> int:
         _abandon_stdout()
         return status or READER_GONE
     except OSError as error:
-        report_os_error(session, error)
+        session.report_os_error(error)
         _abandon_stdout()
         return status or ExitCode.FAILED
     return status
@@ -105,4 +93,4 @@ class _UnexpectedError:
         logging.getLogger("holychat").critical("unexpected error", exc_info=(kind, error, traceback))
         name = clean(kind.__name__)
         log_file = self._session.paths.log_file
-        report(self._session, f"Something went wrong inside holychat ({name}).", f"The details are in {log_file}.")
+        self._session.report(f"Something went wrong inside holychat ({name}).", f"The details are in {log_file}.")

@@ -18,10 +18,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from holychat.errors import HolychatError
-from holychat.text import UNSAFE_CLASS, clean, replace_surrogates
+from holychat.text import UNSAFE_CLASS, clean, clean_line, replace_surrogates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _HARMFUL = re.compile(f"[{UNSAFE_CLASS}\u2028\u2029]")
 
@@ -42,6 +42,14 @@ def to_json(value: Any) -> str:
 def _escape(match: re.Match[str]) -> str:
     units = match.group().encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines with aligned columns; each cell is folded to one clean line first."""
+    cells = [[clean_line(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -106,7 +114,7 @@ def write_all(data: bytes, descriptor: int = 1) -> None:
         except BrokenPipeError:
             raise ReaderGone from None
         except OSError as error:
-            raise OutputLost(f"Cannot write the output: {error.strerror}.") from None
+            raise OutputLost(f"Cannot write the output: {error.strerror}") from None
 
 
 class LiveOutput:
@@ -114,58 +122,50 @@ class LiveOutput:
 
     A pager that stops reading must not stop the reply from being received and stored, nor keep Ctrl+C from working: so
     the event loop only ever appends, and what has gathered meanwhile is written in one piece.
-
-    Attributes:
-        trouble: Why writing ended early (`ReaderGone`, `OutputLost`), or None.
-        ends_line: Whether the last character given was a line feed, or nothing was given.
     """
 
-    def __init__(self, output: Output, on_trouble: Callable[[], None]) -> None:
-        """`on_trouble` is called from the writing thread, once, when writing has failed."""
-        self.trouble: ReaderGone | OutputLost | None = None
-        self.ends_line = True
+    def __init__(self, output: Output, on_end: Callable[[ReaderGone | OutputLost | None], None]) -> None:
+        """Start the thread; at its end, early or not, it calls `on_end` with what went wrong, or None."""
         self._output = output
-        self._on_trouble = on_trouble
+        self._on_end = on_end
         self._pieces: deque[str] = deque()
         self._held = ""
+        self._last = ""
         self._wake = threading.Event()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="stdout", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="stdout", daemon=True).start()
 
     def add(self, text: str) -> None:
         """More of the reply."""
         text = self._held + text
         self._held = ""
-        # A surrogate or carriage return may be half of a pair whose other half is in the next delta.
+        # A carriage return or surrogate may be half of a pair whose other half is in the next delta.
         if text and (text[-1] == "\r" or "\ud800" <= text[-1] <= "\udbff"):
             text, self._held = text[:-1], text[-1]
         self._append(text)
 
-    def close(self, timeout: float | None = None) -> None:
-        """Wait until everything is written, at most `timeout` seconds (None: as long as the reader takes)."""
+    def close(self) -> None:
+        """No more is coming; a terminal gets a line end where the reply has none. `on_end` follows."""
         self._append(self._held)
+        if self._output.to_terminal and self._last not in ("", "\n"):
+            self._append("\n")
         self._closing = True
         self._wake.set()
-        self._thread.join(timeout)
 
     def _append(self, text: str) -> None:
-        if text and self.trouble is None:
-            self.ends_line = text.endswith("\n")
+        if text:
+            self._last = text[-1]
             self._pieces.append(text)
             self._wake.set()
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            text = "".join(self._pieces.popleft() for _ in range(len(self._pieces)))
-            try:
-                if text:
+        trouble: ReaderGone | OutputLost | None = None
+        try:
+            while not (self._closing and not self._pieces):
+                self._wake.wait()
+                self._wake.clear()
+                if text := "".join(self._pieces.popleft() for _ in range(len(self._pieces))):
                     self._output.write(text)
-            except (ReaderGone, OutputLost) as error:
-                self.trouble = error
-                self._on_trouble()
-                return
-            if self._closing and not self._pieces:
-                return
+        except (ReaderGone, OutputLost) as error:
+            trouble = error
+        self._on_end(trouble)

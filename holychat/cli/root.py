@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             known = ", ".join(COMMANDS)
             raise UsageError(
-                f"There is no command {args[0]!r}; there are {known}.", 'To ask something: `holychat ask "…"`.'
+                f"There is no command {args[0]!r}; there are {known}", 'To ask something: `holychat ask "…"`.'
             )
         return super().resolve_command(ctx, args)
 
@@ -71,12 +71,10 @@ def root(context: click.Context, resume: bool, chat: int | None) -> int:
     """
     if context.invoked_subcommand is not None:
         if resume or chat is not None:
-            raise UsageError(
-                "--continue and --chat are for the app.", "See `holychat ask --help` for `ask --continue`."
-            )
+            raise UsageError("--continue and --chat are for the app", "See `holychat ask --help` for `ask --continue`.")
         return 0
     if resume and chat is not None:
-        raise UsageError("--continue and --chat exclude each other.", "Give one of them.")
+        raise UsageError("--continue and --chat exclude each other", "Give one of them.")
     return _open_app(context.obj, chat, resume)
 
 
@@ -85,9 +83,9 @@ def _open_app(session: Session, chat: int | None, resume: bool) -> int:
 
     hint = 'Use `holychat ask "your question"` here, or `holychat --help`.'
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
-        raise UsageError("The app needs a terminal for its input and its output.", hint)
+        raise UsageError("The app needs a terminal for its input and its output", hint)
     if sys.platform != "win32" and session.environ.get("TERM", "") in ("", "dumb"):
-        raise UsageError("The app needs a terminal that can place text (TERM is dumb or not set).", hint)
+        raise UsageError("The app needs a terminal that can place text (TERM is dumb or not set)", hint)
     from holychat.tui import run
 
     return run(session.paths, session.settings, chat=chat, resume=resume)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from holychat.cli.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from holychat.credentials.keychain import KeyChain
+    from holychat.credentials.chain import KeyChain
     from holychat.log import Masker
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
+    from holychat.services import Services
     from holychat.settings import Settings
+
+Answer = TypeVar("Answer")
 
 
 class Session:
@@ -58,7 +61,7 @@ class Session:
     @cached_property
     def keychain(self) -> KeyChain:
         """Where keys come from; no rung of the ladder is tried before a key is asked for."""
-        from holychat.credentials.keychain import KeyChain
+        from holychat.credentials.chain import KeyChain
 
         return KeyChain(self.settings, self.masker, self.environ)
 
@@ -76,3 +79,38 @@ class Session:
 
             start_logging(self.paths.log_file, self.masker, self.environ)
             self._logging = True
+
+    def report(self, title: str, hint: str = "") -> None:
+        """Tell of an error on stderr: a line on what happened, a line on what to do next."""
+        text = f"holychat: {title}\n{hint}" if hint else f"holychat: {title}"
+        self.out.notice(self.masker(text))
+
+    def report_os_error(self, error: OSError) -> None:
+        """Tell of a file, folder or device that would not do what was asked."""
+        place = f": {error.filename}" if error.filename else ""
+        self.report(f"{error.strerror or error}{place}")
+
+    def with_services(self, body: Callable[[Services], Awaitable[Answer]], *, in_memory: bool = False) -> Answer:
+        """Run `body` with the history and the providers at hand, and close them whatever happens.
+
+        Args:
+            body: What to do.
+            in_memory: Begin with an empty history that is gone at the end.
+
+        Raises:
+            HolychatError: The history cannot be opened, or what `body` raises.
+        """
+        import asyncio
+
+        from holychat.services import open_services
+
+        self.start_log()
+        services = open_services(self.paths, self.settings, self.environ, masker=self.masker, in_memory=in_memory)
+
+        async def work() -> Answer:
+            try:
+                return await body(services)
+            finally:
+                await services.close()
+
+        return asyncio.run(work())

@@ -1,0 +1,199 @@
+"""`holychat history`: chats that were held before, from the shell."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holychat.cli.output import is_terminal, table
+from holychat.errors import UsageError
+from holychat.text import clean_line
+
+if TYPE_CHECKING:
+    from holychat.cli.session import Session
+    from holychat.domain.chat import Chat
+    from holychat.domain.search import SearchHit
+    from holychat.services import Services
+
+
+class ChatNumber(click.ParamType[int | None]):
+    """A chat's number, or `last`; as a value the number, or None for the last chat."""
+
+    name = "chat"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Read the number."""
+        if value == "last":
+            return None
+        if not (str(value).isdecimal() and int(value) > 0):
+            self.fail(
+                "CHAT is the number of a chat, or `last`. `holychat history list` prints the numbers.", param, ctx
+            )
+        return int(value)
+
+
+CHAT = ChatNumber()
+
+
+@click.group()
+def history() -> None:
+    """Chats of the past: list, search, show, export, delete."""
+
+
+@history.command("list", short_help="List chats, the latest first.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, metavar="N", help="At most so many; 20.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_chats(session: Session, limit: int, as_json: bool) -> None:
+    """List chats, the latest first: number, when it was last used, messages, title."""
+
+    async def read(services: Services) -> list[Chat]:
+        return [entry.chat for entry in await services.chats.list(limit=limit)]
+
+    chats = session.with_services(read)
+    if as_json:
+        session.out.json([_chat_fields(chat) for chat in chats])
+    else:
+        session.out.write(
+            table([(str(chat.id), _when(chat.updated_ms), str(chat.message_count), chat.title) for chat in chats])
+        )
+
+
+@history.command(short_help="Search all messages.")
+@click.argument("words", nargs=-1, required=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, metavar="N", help="At most so many; 20.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def search(session: Session, words: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Search all messages for WORDS, the best hits first: chat, when, who, where it was found."""
+
+    async def read(services: Services) -> list[SearchHit]:
+        return await services.chats.search(" ".join(words), limit=limit)
+
+    hits = session.with_services(read)
+    if as_json:
+        session.out.json([_hit_fields(hit) for hit in hits])
+    else:
+        session.out.write(
+            table([(str(hit.chat_id), _when(hit.created_ms), hit.role.value, _marked(session, hit)) for hit in hits])
+        )
+
+
+@history.command(short_help="Print a conversation.")
+@click.argument("chat", type=CHAT)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with state, usage and cost of each message.")
+@click.pass_obj
+def show(session: Session, chat: int | None, as_json: bool) -> None:
+    """Print a conversation as Markdown; CHAT is a number, or `last`."""
+    _, text = _exported(session, chat, "json" if as_json else "markdown")
+    session.out.write(text if text.endswith("\n") else text + "\n")
+
+
+@history.command(short_help="Write a conversation to a file or stdout.")
+@click.argument("chat", type=CHAT)
+@click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file; without it stdout.")
+@click.pass_obj
+def export(session: Session, chat: int | None, form: str, output: Path | None) -> None:
+    """Write a conversation as Markdown or JSON; CHAT is a number, or `last`."""
+    if output is not None and output.exists():
+        raise UsageError(f"{output} is there already", "Choose another name; files are never overwritten.")
+    _, text = _exported(session, chat, form)
+    if output is None:
+        session.out.write(text if text.endswith("\n") else text + "\n")
+        return
+    from holychat.text import replace_surrogates
+
+    with output.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(replace_surrogates(text))
+    session.out.line(str(output))
+
+
+@history.command(short_help="Delete chats for good.")
+@click.argument("chats", type=CHAT, nargs=-1, required=True, metavar="CHAT...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
+    """Delete chats with all their messages, for good; CHAT is a number, or `last`."""
+
+    async def read(services: Services) -> list[Chat]:
+        return [await find_chat(services, chat) for chat in chats]
+
+    found = {chat.id: chat for chat in session.with_services(read)}
+    if not yes:
+        if not is_terminal(sys.stdin):
+            raise UsageError("Nobody is there to confirm that", "Add --yes to delete without being asked.")
+        for chat in found.values():
+            title = clean_line(chat.title) or "untitled"
+            click.confirm(f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?", abort=True, err=True)
+
+    async def delete_all(services: Services) -> None:
+        for chat_id in found:
+            await services.chats.delete(chat_id)
+
+    session.with_services(delete_all)
+    session.out.line(f"Deleted {', '.join(f'chat {chat_id}' for chat_id in found)}.")
+
+
+async def find_chat(services: Services, chat_id: int | None) -> Chat:
+    """The chat of that number, or the last one for None.
+
+    Raises:
+        UsageError: There is no such chat, or none at all.
+    """
+    if chat_id is not None:
+        return await services.chats.get(chat_id)
+    if (last := await services.chats.last()) is None:
+        raise UsageError("There is no chat yet", 'Begin one: `holychat ask "…"`.')
+    return last
+
+
+def _exported(session: Session, chat_id: int | None, form: str) -> tuple[int, str]:
+    async def read(services: Services) -> tuple[int, str]:
+        chat = await find_chat(services, chat_id)
+        return chat.id, await services.chats.export(chat.id, form)
+
+    return session.with_services(read)
+
+
+def _when(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _iso(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000).astimezone().isoformat(timespec="seconds")
+
+
+def _marked(session: Session, hit: SearchHit) -> str:
+    """The found line; on a terminal what was searched for stands in brackets."""
+    if not session.out.to_terminal:
+        return hit.snippet
+    return "".join(f"[{text}]" if found else text for text, found in hit.pieces)
+
+
+def _chat_fields(chat: Chat) -> dict[str, Any]:
+    return {
+        "id": chat.id,
+        "title": chat.title,
+        "provider": chat.options.provider,
+        "model": chat.options.model,
+        "messages": chat.message_count,
+        "created": _iso(chat.created_ms),
+        "updated": _iso(chat.updated_ms),
+    }
+
+
+def _hit_fields(hit: SearchHit) -> dict[str, Any]:
+    return {
+        "chat_id": hit.chat_id,
+        "title": hit.title,
+        "message_id": hit.message_id,
+        "role": hit.role.value,
+        "snippet": hit.snippet,
+        "created": _iso(hit.created_ms),
+        "replaced": hit.replaced,
+    }

@@ -1,0 +1,222 @@
+"""The way of one reply from the turn to stdout, with everything that may come between: signals, pipes, disks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Any
+
+from holychat import errors
+from holychat.cli.ask import starting_options
+from holychat.cli.history import find_chat
+from holychat.cli.output import LiveOutput, OutputLost, ReaderGone
+from holychat.domain.chat import MessageState
+from holychat.domain.events import RetryScheduled, TextDelta, TurnEnded
+from holychat.errors import ExitCode, HolychatError
+
+if TYPE_CHECKING:
+    from holychat.chat.turn import Turn
+    from holychat.cli.ask import Question
+    from holychat.cli.session import Session
+    from holychat.domain.chat import Chat, Message
+    from holychat.services import Services
+
+_LAST_WORDS = 1.0
+"""Seconds that a slow reader still has after a signal."""
+
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+async def answer(session: Session, services: Services, question: Question) -> int:
+    """Ask the question and print the reply; the exit status of `holychat ask`.
+
+    Raises:
+        HolychatError: The question could not be asked, or the output takes no more; the reply is kept all the same.
+        ReaderGone: The reader of stdout left; the reply was stopped and is kept.
+    """
+    with _Interruption() as interruption:
+        chat = await _chat_for(services, question)
+        _warn(session, services, chat)
+        turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream)
+        interruption.turn = turn
+        printer = _Printer(session, turn, live=not question.as_json)
+        try:
+            message = await printer.run(interruption.happened)
+        except OutputLost as lost:
+            lost.hint = f"The reply is kept: `holychat history show {chat.id}`." if question.save else ""
+            raise
+        status = _report(session, message, question)
+        if question.as_json and (message.text or message.state is MessageState.COMPLETE):
+            session.out.json(_fields(message, question))
+        return interruption.status or status
+
+
+async def _chat_for(services: Services, question: Question) -> Chat:
+    if not question.continues:
+        return await services.chats.create(question.options(starting_options(services.settings.chat)))
+    chat = await find_chat(services, question.chat_id)
+    options = question.options(chat.options)
+    if options != chat.options:
+        await services.chats.set_options(chat.id, options)
+    return chat
+
+
+def _warn(session: Session, services: Services, chat: Chat) -> None:
+    """Say what is to be known of the provider; one that can not be had says why when the question is sent."""
+    with contextlib.suppress(HolychatError):
+        for warning in services.registry.get(chat.options.provider).warnings():
+            session.out.notice(f"holychat: {warning}")
+
+
+class _Interruption:
+    """Signals while a reply arrives: the first one ends it in good order, SIGINT as stopped, the others as broken off.
+
+    Attributes:
+        turn: What is to be ended, once it has begun.
+        happened: Set by the first signal.
+        status: 128 + the signal, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+        self.status = 0
+        self._turn: Turn | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn to end."""
+        return self._turn
+
+    @turn.setter
+    def turn(self, turn: Turn) -> None:
+        self._turn = turn
+        if self.status:
+            self._end()
+
+    def __enter__(self) -> _Interruption:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C ends the program as it always does there
+                loop.add_signal_handler(number, self._receive, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+    def _receive(self, number: int) -> None:
+        if self.status:
+            return
+        self.status = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
+        self.happened.set()
+        if self._turn is not None:
+            self._end()
+
+    def _end(self) -> None:
+        assert self._turn is not None
+        if self.status == ExitCode.INTERRUPTED:
+            self._turn.stop()
+        else:
+            self._ending = asyncio.create_task(self._turn.interrupt())
+
+
+class _Printer:
+    """Runs a turn and puts its text on stdout, unless `live` is False."""
+
+    def __init__(self, session: Session, turn: Turn, *, live: bool) -> None:
+        self._session = session
+        self._turn = turn
+        self._loop = asyncio.get_running_loop()
+        self._written: asyncio.Future[ReaderGone | OutputLost | None] = self._loop.create_future()
+        self._output = LiveOutput(session.out, self._on_end) if live else None
+
+    async def run(self, interrupted: asyncio.Event) -> Message:
+        """The answer as it is stored, once all of it is printed.
+
+        Raises:
+            ReaderGone: The reader left; the turn was stopped.
+            OutputLost: The output takes no more; the turn went on to its end.
+        """
+        message = self._turn.answer
+        async with contextlib.aclosing(self._turn.events()) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    if self._output is not None:
+                        self._output.add(event.text)
+                elif isinstance(event, RetryScheduled):
+                    self._tell_of_retry(event)
+                elif isinstance(event, TurnEnded):
+                    message = event.message
+        if self._output is not None:
+            self._output.close()
+            await self._all_written(interrupted)
+        return message
+
+    async def _all_written(self, interrupted: asyncio.Event) -> None:
+        waiting = asyncio.create_task(interrupted.wait())
+        either: list[asyncio.Future[Any]] = [self._written, waiting]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._written.done():
+            await asyncio.wait([self._written], timeout=_LAST_WORDS)
+        if self._written.done() and (trouble := self._written.result()) is not None:
+            raise trouble
+
+    def _on_end(self, trouble: ReaderGone | OutputLost | None) -> None:
+        """Called by the writing thread; the loop may be gone by then, when a signal came while the reader was slow."""
+
+        def settle() -> None:
+            self._written.set_result(trouble)
+            if isinstance(trouble, ReaderGone):
+                self._turn.stop()
+
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(settle)
+
+    def _tell_of_retry(self, event: RetryScheduled) -> None:
+        again = f"trying again ({event.attempt} of {event.attempts}) in {event.delay:.1f} s"
+        self._session.out.notice(self._session.masker(f"holychat: {event.failure.title}; {again}"))
+
+
+def _report(session: Session, message: Message, question: Question) -> int:
+    """Say on stderr what went wrong, if anything did; the exit status."""
+    failure, state = message.failure, message.state
+    kept = f"What arrived is kept; `holychat ask --continue {message.chat_id} …` goes on." if question.save else ""
+    if state is MessageState.STOPPED:
+        return ExitCode.INTERRUPTED
+    if failure is None:
+        if state is MessageState.COMPLETE and message.finish_reason == "length":
+            session.report("The reply reached the limit of its length", kept)
+        return ExitCode.DONE if state is MessageState.COMPLETE else ExitCode.CUT_SHORT
+    if state is MessageState.INTERRUPTED and message.text:
+        session.report(failure.title, kept or failure.hint)
+        return ExitCode.CUT_SHORT
+    session.report(failure.title, failure.hint)
+    return _status_of(failure.kind)
+
+
+def _status_of(kind: str) -> ExitCode:
+    error = getattr(errors, kind, None)
+    return error.exit_code if isinstance(error, type) and issubclass(error, HolychatError) else ExitCode.FAILED
+
+
+def _fields(message: Message, question: Question) -> dict[str, Any]:
+    usage, timing, cost = message.usage, message.timing, message.cost
+    return {
+        "text": message.text,
+        "reasoning": message.reasoning,
+        "model": message.model,
+        "provider": message.provider,
+        "finish_reason": message.finish_reason or None,
+        "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        "cost_usd": None if cost is None else cost.micros / 1_000_000,
+        "ttft_ms": timing.first_token_ms,
+        "elapsed_ms": timing.elapsed_ms,
+        "attempts": timing.attempts,
+        "request_id": message.request_id or None,
+        "chat_id": message.chat_id if question.save else None,
+    }
