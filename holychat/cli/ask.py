@@ -15,7 +15,6 @@ from holychat.errors import UsageError
 if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.domain.chat import ChatOptions
-    from holychat.settings import ChatSettings
 
 _LAST = "last"
 
@@ -53,13 +52,6 @@ class Question:
             temperature=before.temperature if self.temperature is None else self.temperature,
             max_tokens=before.max_tokens if self.max_tokens is None else self.max_tokens,
         )
-
-
-def starting_options(settings: ChatSettings) -> ChatOptions:
-    """What a new chat starts with."""
-    from holychat.domain.chat import ChatOptions
-
-    return ChatOptions(settings.provider, settings.model, settings.system, settings.temperature, settings.max_tokens)
 
 
 @click.command(short_help="Ask one question; the reply goes to stdout.")
@@ -112,7 +104,7 @@ def ask(
     )  # fmt: skip
     from holychat.cli.reply import answer
 
-    return session.with_services(lambda services: answer(session, services, question), in_memory=no_save)
+    return session.with_services(lambda services: answer(session, services, question), save=not no_save)
 
 
 def _sort_out(prompt: str | None, chat: str | None) -> tuple[str | None, int | None]:

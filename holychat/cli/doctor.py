@@ -16,7 +16,7 @@ import click
 
 from holychat import __version__
 from holychat.cli.output import is_terminal, table
-from holychat.errors import ExitCode, HolychatError, KeyMissing, KeyRejected, SettingsError
+from holychat.errors import ExitCode, HolychatError, KeyMissing, KeyRejected, KeyringTrouble, SettingsError
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -125,14 +125,14 @@ def _permissions(topic: str, path: Path) -> Finding:
 
 def _settings(session: Session) -> Finding:
     try:
-        settings = session.settings
+        known = {info.name for info in session.registry.infos()}
     except SettingsError as error:
         from holychat.settings import Settings
 
         session.settings = Settings()  # so that the rest can still be looked at
         return Finding(Verdict.PROBLEM, "settings", error.title)
-    chosen = settings.chat.provider
-    if chosen not in {info.name for info in session.registry.infos()}:
+    chosen = session.settings.chat.provider
+    if chosen not in known:
         return Finding(Verdict.PROBLEM, "settings", f"the default provider {chosen!r} does not exist")
     return Finding(Verdict.OK, "settings", f"readable; new chats go to {chosen}")
 
@@ -160,10 +160,9 @@ def _sqlite() -> Finding:
 
 
 def _keyring(session: Session) -> Finding:
-    try:
-        return Finding(Verdict.OK, "keyring", session.keychain.keyring_description())
-    except HolychatError as error:
-        return Finding(Verdict.NOTE, "keyring", f"{error.title} {error.hint}")
+    description = session.keychain.keyring_description()
+    usable = not any(description.startswith(f"{trouble.value}:") for trouble in KeyringTrouble)
+    return Finding(Verdict.OK if usable else Verdict.NOTE, "keyring", description)
 
 
 async def _providers(session: Session) -> list[Finding]:

@@ -14,6 +14,9 @@ from holychat.errors import UsageError
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
     from holychat.cli.session import Session
     from holychat.domain.chat import Chat
     from holychat.domain.search import SearchHit
@@ -69,9 +72,9 @@ def list_chats(session: Session, limit: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def search(session: Session, words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search all messages for WORDS, the best hits first: chat, when, who, where it was found."""
+    """Search all messages for WORDS, the latest first: chat, when, who, where it was found."""
 
-    async def read(services: Services) -> list[SearchHit]:
+    async def read(services: Services) -> Sequence[SearchHit]:
         return await services.chats.search(" ".join(words), limit=limit)
 
     hits = session.with_services(read)
@@ -98,7 +101,7 @@ def show(session: Session, chat: int | None, as_json: bool) -> None:
 @click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file; without it stdout.")
 @click.pass_obj
-def export(session: Session, chat: int | None, form: str, output: Path | None) -> None:
+def export(session: Session, chat: int | None, form: Literal["markdown", "json"], output: Path | None) -> None:
     """Write a conversation as Markdown or JSON; CHAT is a number, or `last`."""
     if output is not None and output.exists():
         raise UsageError(f"{output} is there already", "Choose another name; files are never overwritten.")
@@ -152,7 +155,7 @@ async def find_chat(services: Services, chat_id: int | None) -> Chat:
     return last
 
 
-def _exported(session: Session, chat_id: int | None, form: str) -> tuple[int, str]:
+def _exported(session: Session, chat_id: int | None, form: Literal["markdown", "json"]) -> tuple[int, str]:
     async def read(services: Services) -> tuple[int, str]:
         chat = await find_chat(services, chat_id)
         return chat.id, await services.chats.export(chat.id, form)

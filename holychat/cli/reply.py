@@ -8,7 +8,6 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from holychat import errors
-from holychat.cli.ask import starting_options
 from holychat.cli.history import find_chat
 from holychat.cli.output import LiveOutput, OutputLost, ReaderGone
 from holychat.domain.chat import MessageState
@@ -36,8 +35,7 @@ async def answer(session: Session, services: Services, question: Question) -> in
         ReaderGone: The reader of stdout left; the reply was stopped and is kept.
     """
     with _Interruption() as interruption:
-        chat = await _chat_for(services, question)
-        _warn(session, services, chat)
+        chat = await _chat_for(session, services, question)
         turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream)
         interruption.turn = turn
         printer = _Printer(session, turn, live=not question.as_json)
@@ -52,21 +50,15 @@ async def answer(session: Session, services: Services, question: Question) -> in
         return interruption.status or status
 
 
-async def _chat_for(services: Services, question: Question) -> Chat:
-    if not question.continues:
-        return await services.chats.create(question.options(starting_options(services.settings.chat)))
-    chat = await find_chat(services, question.chat_id)
-    options = question.options(chat.options)
-    if options != chat.options:
-        await services.chats.set_options(chat.id, options)
-    return chat
-
-
-def _warn(session: Session, services: Services, chat: Chat) -> None:
-    """Say what is to be known of the provider; one that can not be had says why when the question is sent."""
-    with contextlib.suppress(HolychatError):
-        for warning in services.registry.get(chat.options.provider).warnings():
-            session.out.notice(f"holychat: {warning}")
+async def _chat_for(session: Session, services: Services, question: Question) -> Chat:
+    """The chat to ask in. A provider that does not exist is found out before anything is stored."""
+    before = await find_chat(services, question.chat_id) if question.continues else None
+    options = question.options(before.options if before is not None else services.chats.default_options())
+    for warning in services.registry.get(options.provider).warnings():
+        session.out.notice(f"holychat: {warning}")
+    if before is None:
+        return await services.chats.create(options)
+    return before if options == before.options else await services.chats.set_options(before.id, options)
 
 
 class _Interruption:
