@@ -104,7 +104,7 @@ def ask(
     )  # fmt: skip
     from holychat.cli.reply import answer
 
-    return session.with_services(lambda services: answer(session, services, question), save=not no_save)
+    return session.with_services(lambda services: answer(session, services, question), in_memory=no_save)
 
 
 def _sort_out(prompt: str | None, chat: str | None) -> tuple[str | None, int | None]:

@@ -90,12 +90,12 @@ class Session:
         place = f": {error.filename}" if error.filename else ""
         self.report(f"{error.strerror or error}{place}")
 
-    def with_services(self, body: Callable[[Services], Awaitable[Answer]], *, save: bool = True) -> Answer:
+    def with_services(self, body: Callable[[Services], Awaitable[Answer]], *, in_memory: bool = False) -> Answer:
         """Run `body` with the history and the providers at hand, and close them whatever happens.
 
         Args:
             body: What to do.
-            save: False begins with an empty history that is gone at the end.
+            in_memory: Begin with an empty history that is gone at the end.
 
         Raises:
             HolychatError: The history cannot be opened, or what `body` raises.
@@ -105,7 +105,7 @@ class Session:
         from holychat.services import open_services
 
         self.start_log()
-        services = open_services(self.paths, self.settings, self.environ, masker=self.masker, save=save)
+        services = open_services(self.paths, self.settings, self.environ, masker=self.masker, in_memory=in_memory)
 
         async def work() -> Answer:
             try:
