@@ -1,0 +1,287 @@
+"""All messages of a chat as one long row of lines, of which only what is looked at is laid out.
+
+The conversation is cut into pages of a fixed number of messages. A page that was not loaded yet has a guessed height;
+a message, and a block of it, too, until it comes near the viewport. `settle` makes the part around the viewport exact
+and tells where the viewport has to go so that what is in it stays in its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from holychat.tui.widgets.transcript_entry import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holychat.domain.chat import Message
+    from holychat.tui.markdown.lines import Line
+    from holychat.tui.markdown.look import Look
+    from holychat.tui.widgets.transcript_entry import Section
+
+PAGE = 50
+"""Messages of a page."""
+_GUESSED_LINES = 8
+"""Lines of a message of which nothing is known."""
+_ROUNDS = 8
+"""How often guesses are corrected in one go; each round can only bring new sections into view."""
+
+
+class Page:
+    """A run of messages: loaded, or so far only counted."""
+
+    def __init__(self, first: int, count: int) -> None:
+        self.first = first
+        self.count = count
+        self.entries: list[Entry] = []
+        self.loaded = False
+
+    def height(self, width: int) -> int:
+        """Lines of the page."""
+        if not self.loaded:
+            return self.count * _GUESSED_LINES
+        return sum(entry.height(width) for entry in self.entries)
+
+
+class Place(NamedTuple):
+    """A line, found by what it belongs to and not by its number."""
+
+    page: Page
+    entry: Entry | None
+    section: Section | None
+    row: int
+    """Line within the section (or entry, or page), counted from its end where its height is a guess."""
+    guessed: bool
+
+
+class Document:
+    """The lines of a chat."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.width = 80
+        self._pages: list[Page] = []
+        self._total = 0
+        self._heights: list[int] | None = None
+        self._view: list[tuple[Entry, int]] = []
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._total
+
+    def reset(self, total: int = 0) -> None:
+        """Forget everything; `total` messages are there, none loaded."""
+        self._total = total
+        self._view = []
+        self._pages = [Page(first, min(PAGE, total - first)) for first in range(0, total, PAGE)]
+        self._heights = None
+
+    def load(self, first: int, messages: Sequence[Message]) -> None:
+        """Take messages from position `first` on; pages that are filled by them become loaded."""
+        for page in self._pages:
+            start = page.first - first
+            if page.loaded or start < 0 or start + page.count > len(messages):
+                continue
+            page.entries = [Entry(message) for message in messages[start : start + page.count]]
+            page.loaded = True
+        self._heights = None
+
+    def add(self, message: Message) -> Entry:
+        """A message at the end."""
+        entry = Entry(message)
+        if not self._pages or not self._pages[-1].loaded or self._pages[-1].count >= PAGE:
+            self._pages.append(Page(self._total, 0))
+            self._pages[-1].loaded = True
+        page = self._pages[-1]
+        page.entries.append(entry)
+        page.count += 1
+        self._total += 1
+        self._heights = None
+        return entry
+
+    def remove_from(self, position: int) -> None:
+        """Forget the messages from a position on."""
+        self._pages = [page for page in self._pages if page.first < position]
+        if self._pages:
+            page = self._pages[-1]
+            page.count = min(page.count, position - page.first)
+            del page.entries[page.count :]
+        self._total = min(self._total, position)
+        self._heights = None
+
+    def entry(self, position: int) -> Entry | None:
+        """The message at a position; None where it is not loaded or not there."""
+        for page in self._pages:
+            if page.first <= position < page.first + page.count:
+                return page.entries[position - page.first] if page.loaded else None
+        return None
+
+    @property
+    def last(self) -> Entry | None:
+        """The message at the end."""
+        return self.entry(self._total - 1)
+
+    # --- lines ----------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Some entry has changed its height."""
+        self._heights = None
+
+    def grown(self) -> None:
+        """The last entry has changed its height; nothing else has."""
+        if self._heights is not None and self._pages:
+            self._heights[-1] = self._pages[-1].height(self.width)
+
+    @property
+    def height(self) -> int:
+        """Lines of everything."""
+        return sum(self._page_heights())
+
+    def _page_heights(self) -> list[int]:
+        if self._heights is None:
+            self._heights = [page.height(self.width) for page in self._pages]
+        return self._heights
+
+    def _page_at(self, y: int) -> tuple[Page | None, int]:
+        top = 0
+        for page, height in zip(self._pages, self._page_heights(), strict=True):
+            if y < top + height:
+                return page, top
+            top += height
+        return None, top
+
+    def _entries(self, top: int, bottom: int) -> Iterator[tuple[Entry, int]]:
+        """Loaded messages that lie between two lines, with the line they begin at."""
+        y = 0
+        for page, height in zip(self._pages, list(self._page_heights()), strict=True):
+            if y + height > top and y < bottom and page.loaded:
+                entry_top = y
+                for entry in page.entries:
+                    entry_height = entry.height(self.width)
+                    if entry_top + entry_height > top and entry_top < bottom:
+                        yield entry, entry_top
+                    entry_top += entry_height
+            y += height
+
+    def missing(self, top: int, bottom: int) -> tuple[int, int] | None:
+        """First position and number of messages of a page between two lines that is not loaded."""
+        y = 0
+        for page, height in zip(self._pages, self._page_heights(), strict=True):
+            if not page.loaded and y + height > top and y < bottom:
+                return page.first, page.count
+            y += height
+        return None
+
+    def position_at(self, y: int) -> int:
+        """Position of the message at a line."""
+        page, top = self._page_at(y)
+        if page is None:
+            return max(self._total - 1, 0)
+        if not page.loaded:
+            return page.first + min((y - top) // _GUESSED_LINES, page.count - 1)
+        for index, entry in enumerate(page.entries):
+            top += entry.height(self.width)
+            if y < top:
+                return page.first + index
+        return page.first + page.count - 1
+
+    def top_of(self, position: int) -> int:
+        """First line of the message at a position."""
+        y = 0
+        for page, height in zip(self._pages, self._page_heights(), strict=True):
+            if position < page.first + page.count:
+                if not page.loaded:
+                    return y + (position - page.first) * _GUESSED_LINES
+                return y + sum(entry.height(self.width) for entry in page.entries[: position - page.first])
+            y += height
+        return y
+
+    def view(self, top: int, rows: int) -> None:
+        """Remember which messages are in the viewport, so that painting a line does not search the whole chat."""
+        self._view = list(self._entries(top, top + rows))
+
+    def line(self, y: int) -> tuple[Entry | None, Line | None, Section | None, int]:
+        """The message at a line, the line (None where it is empty), its section, and its number within the message."""
+        for entries in (self._view, self._entries(y, y + 1)):
+            for entry, top in entries:
+                if top <= y < top + entry.height(self.width):
+                    line, section = entry.line(y - top, self.width, self.look)
+                    return entry, line, section, y - top
+        return None, None, None, 0
+
+    # --- guesses made exact ---------------------------------------------------------------------------------------
+
+    def settle(self, top: int, rows: int) -> int:
+        """Lay out what `rows` lines from `top` on show. Returns the top at which the same text is shown."""
+        for _ in range(_ROUNDS):
+            place = self._place_of(top)
+            if not self._measure(top, top + rows):
+                break
+            top = self._line_of(place, top)
+        return top
+
+    def settle_end(self, rows: int) -> int:
+        """Lay out the last `rows` lines. Returns the top at which they are shown."""
+        for _ in range(_ROUNDS):
+            height = self.height
+            if not self._measure(height - rows, height):
+                break
+        return max(self.height - rows, 0)
+
+    def _measure(self, top: int, bottom: int) -> bool:
+        changed = False
+        for entry, entry_top in list(self._entries(top, bottom)):
+            changed = entry.measure(top - entry_top, bottom - entry_top, self.width, self.look) or changed
+        if changed:
+            self._heights = None
+        return changed
+
+    def _place_of(self, y: int) -> Place | None:
+        page, top = self._page_at(y)
+        if page is None:
+            return None
+        if not page.loaded:
+            return Place(page, None, None, y - top, False)
+        for entry in page.entries:
+            height = entry.height(self.width)
+            if y < top + height:
+                section, section_top, section_height = entry.section_at(y - top, self.width)
+                if section is None:
+                    return Place(page, entry, None, top + height - y, True)
+                guessed = not section.is_measured(self.width, self.look)
+                row = y - top - section_top
+                return Place(page, entry, section, section_height - row if guessed else row, guessed)
+            top += height
+        return None
+
+    def _line_of(self, place: Place | None, fallback: int) -> int:
+        if place is None:
+            return fallback
+        top = 0
+        for page, height in zip(self._pages, self._page_heights(), strict=True):
+            if page is place.page:
+                break
+            top += height
+        if place.entry is None:
+            return top + place.row
+        for entry in place.page.entries:
+            if entry is place.entry:
+                break
+            top += entry.height(self.width)
+        if place.section is None:
+            return max(top + place.entry.height(self.width) - place.row, top)
+        section_top = place.entry.top_of(place.section, self.width)
+        if not place.guessed:
+            return top + section_top + place.row
+        _, _, height = place.entry.section_at(section_top, self.width)
+        return top + section_top + max(height - place.row, 0)
+
+    def release_far(self, top: int, bottom: int) -> None:
+        """Forget the lines of messages that are far from the viewport."""
+        y = 0
+        for page, height in zip(self._pages, self._page_heights(), strict=True):
+            if page.loaded and (y + height < top or y > bottom):
+                for entry in page.entries:
+                    entry.release()
+            y += height

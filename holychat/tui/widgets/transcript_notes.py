@@ -1,0 +1,85 @@
+"""What a message says of itself: attachments, reasoning folded, how it ended, what it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holychat.domain.chat import Message, MessageState, Role
+from holychat.text import clean, clean_line
+from holychat.tui.markdown.block import PlainBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holychat.domain.failures import Failure
+
+
+def attachment_notes(message: Message) -> Iterator[PlainBlock]:
+    """One line for each file that goes with the message."""
+    for attachment in message.attachments:
+        text = f"+ {clean_line(attachment.name)} ({size_text(attachment.size)})"
+        yield PlainBlock.of(text, "accent", "user" if message.role is Role.USER else "background", joined=True)
+
+
+def size_text(size: int) -> str:
+    """A size for people: "812 B", "4.2 kB", "1.3 MB"."""
+    if size < 1000:
+        return f"{size} B"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
+def reasoning_title(length: int, *, folded: bool) -> PlainBlock:
+    """The line above reasoning, which is all of it while it is folded."""
+    arrow, key = ("▸", "unfolds") if folded else ("▾", "folds")
+    return PlainBlock.of(f"{arrow} Thinking, {length:,} characters (Enter {key})", "muted")
+
+
+def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
+    """Lines below a message: a notice while it streams, else how it ended and what it took."""
+    if message.role is not Role.ASSISTANT:
+        return
+    if message.state is MessageState.STREAMING:
+        if note:
+            yield PlainBlock.of(note, "warning")
+        return
+    if message.state is MessageState.STOPPED:
+        yield PlainBlock.of("■ Stopped. What had arrived is kept; c continues, r asks again.", "warning")
+    elif message.state is MessageState.INTERRUPTED:
+        yield PlainBlock.of(f"■ Cut short. {_reason(message.failure)}c continues, r asks again.", "warning")
+    elif message.state is MessageState.FAILED:
+        yield PlainBlock.of(f"✗ {_reason(message.failure) or 'No answer came. '}r asks again.", "error")
+    elif message.finish_reason == "length":
+        yield PlainBlock.of("■ The model reached its length limit; c continues.", "warning")
+    elif message.finish_reason == "content_filter":
+        yield PlainBlock.of("■ The provider's content filter ended the reply.", "warning")
+    if facts := facts_of(message):
+        yield PlainBlock.of(facts, "muted")
+
+
+def _reason(failure: Failure | None) -> str:
+    if failure is None:
+        return ""
+    title = clean(failure.title).strip().rstrip(".")
+    hint = clean(failure.hint).strip()
+    return f"{title}. {hint} " if hint else f"{title}. "
+
+
+def facts_of(message: Message) -> str:
+    """What is known, in one line: "deepseek-v3.2 · first token 0.4 s · 52 tok/s · 312 tokens · $0.000131"."""
+    timing, usage = message.timing, message.usage
+    facts = [clean_line(message.model, 60)] if message.model else []
+    if timing.first_token_ms is not None:
+        facts.append(f"first token {timing.first_token_ms / 1000:.2f} s")
+    if (rate := timing.tokens_per_second(usage.output_tokens)) is not None:
+        facts.append(f"{rate:,.0f} tok/s")
+    if usage.output_tokens is not None:
+        facts.append(f"{usage.output_tokens:,} tokens")
+    if message.cost is not None and (message.cost.micros or not message.cost.estimated):
+        facts.append(cost_text(message.cost.micros, estimated=message.cost.estimated))
+    return " · ".join(facts)
+
+
+def cost_text(micros: int, *, estimated: bool = False) -> str:
+    """Micro-dollars for people: "$0.0042", "~$1.20"; six decimals only where it is less than a cent."""
+    digits = 6 if 0 < micros < 10_000 else 4 if micros < 1_000_000 else 2
+    return f"{'~' if estimated else ''}${micros / 1_000_000:.{digits}f}"
