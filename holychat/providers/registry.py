@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from holychat.domain.request import ProviderInfo
 from holychat.errors import SettingsError, UsageError
+from holychat.providers.http import is_loopback
 from holychat.providers.local import USUAL_SERVERS, LocalProvider, LocalServer, find_local_servers
 from holychat.text import clean_line
 
@@ -35,7 +36,6 @@ _OFFLINE_URL = "https://offline.invalid/v1"
 """Where requests to the offline provider are addressed; nothing resolves it, its transport answers in the process."""
 KINDS = ("openai", "offline")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
-_LOOPBACK = re.compile(r"localhost|.*\.localhost|127(\.\d{1,3}){3}|::1", re.IGNORECASE)
 
 
 class ProviderRegistry:
@@ -128,11 +128,6 @@ class ProviderRegistry:
         return self._keychain.lookup(info).secret
 
 
-def is_loopback(url: str) -> bool:
-    """Whether an address stays on this machine, going by its host alone."""
-    return bool(_LOOPBACK.fullmatch(urlsplit(url).hostname or ""))
-
-
 def _merged(settings: Settings) -> dict[str, ProviderInfo]:
     infos = {info.name: info for info in BUILT_IN}
     for name in [*infos, *sorted(set(settings.providers) - set(infos))]:
@@ -178,5 +173,5 @@ def _check_url(table: str, url: str) -> None:
         raise SettingsError(f'{table}: base_url "{clean_line(url, 80)}" is not an http or https address')
     if parts.username or parts.password:
         raise SettingsError(f"{table}: base_url holds a user name or password", "Use key_env or `holychat keys set`.")
-    if parts.query or parts.fragment:
-        raise SettingsError(f"{table}: base_url ends with its path; take away what follows '?' or '#'")
+    if parts.fragment:
+        raise SettingsError(f"{table}: base_url holds a '#', which never reaches a server")
