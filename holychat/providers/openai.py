@@ -1,0 +1,174 @@
+"""Chat completions, as OpenAI defined them and everyone else speaks them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from holychat.domain.request import ModelInfo
+from holychat.errors import KeyMissing, RequestRefused
+from holychat.log import Masker
+from holychat.providers.exchange import Exchange
+from holychat.providers.failures import Translator
+from holychat.providers.http import HttpPool, host_of, is_in_the_clear
+from holychat.providers.wire_types import Dialect, encode_request
+from holychat.settings import NetworkSettings
+from holychat.text import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    import httpx
+
+    from holychat.domain.events import ReplyEvent
+    from holychat.domain.request import ProviderInfo, Reply, ReplyRequest
+
+_LOG = logging.getLogger(__name__)
+_WHOLE_REPLY_SECONDS = 600.0
+"""Without streaming nothing comes until the reply is whole, so the idle clock would stop every long one."""
+_MODELS_SECONDS = 30.0
+
+
+class Revealable(Protocol):
+    """A key that shows itself only when asked to: `credentials.secret.Secret`."""
+
+    def reveal(self) -> str:
+        """The key itself."""
+        ...
+
+
+class OpenAIProvider:
+    """One endpoint that speaks chat completions.
+
+    Args:
+        info: Name, address, default model.
+        key: The key, or a function that finds it (called in a thread before each request), or None.
+        network: Timeouts.
+        masker: Learns the key, and masks everything a server or a library says.
+        transport: What answers in place of the network, for the offline provider.
+    """
+
+    def __init__(
+        self,
+        info: ProviderInfo,
+        *,
+        key: Callable[[], Revealable | None] | Revealable | None = None,
+        network: NetworkSettings | None = None,
+        masker: Masker | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.info = info
+        self._key = key
+        self._network = NetworkSettings() if network is None else network
+        self._masker = Masker() if masker is None else masker
+        self._pool = HttpPool(clean_line(info.name, 40), info.base_url, self._network, transport)
+        self._translator = Translator(info, self._masker)
+        self._dialects: dict[str, Dialect] = {}
+        self._carries_key = info.needs_key
+        self._warned = False
+
+    def __repr__(self) -> str:
+        return f"OpenAIProvider({self.info.name!r})"
+
+    async def stream(self, request: ReplyRequest) -> AsyncGenerator[ReplyEvent, None]:
+        """See `Provider.stream`."""
+        exchange = await self._ask(request, stream=True, idle_seconds=self._network.idle_timeout)
+        try:
+            while events := await exchange.next_events():
+                for event in events:
+                    yield event
+            await exchange.drain()
+        finally:
+            await exchange.close()
+
+    async def complete(self, request: ReplyRequest) -> Reply:
+        """See `Provider.complete`. Waits at least ten minutes, as the whole reply is made before a byte of it comes."""
+        seconds = max(_WHOLE_REPLY_SECONDS, self._network.idle_timeout)
+        exchange = await self._ask(request, stream=False, idle_seconds=seconds)
+        try:
+            return await exchange.reply()
+        finally:
+            await exchange.close()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """See `Provider.models`."""
+        exchange = Exchange(self._pool, self._translator, min(_MODELS_SECONDS, self._network.idle_timeout))
+        try:
+            await exchange.open(await self._request("GET", "/models"))
+            entries = await exchange.models()
+        finally:
+            await exchange.close()
+        owners = {entry.id: entry.owned_by or "" for entry in entries if entry.id}
+        return tuple(ModelInfo(name, owners[name]) for name in sorted(owners))
+
+    def warnings(self) -> tuple[str, ...]:
+        """See `Provider.warnings`."""
+        if self._carries_key and is_in_the_clear(self.info.base_url):
+            host = clean_line(host_of(self.info.base_url), 100)
+            return (f"The key of {self.info.name} goes to {host} over plain http: anyone on the way can read it.",)
+        return ()
+
+    async def warm(self) -> None:
+        """See `Provider.warm`."""
+        await self._pool.warm()
+
+    async def aclose(self) -> None:
+        """See `Provider.aclose`."""
+        await self._pool.aclose()
+
+    async def _ask(self, request: ReplyRequest, *, stream: bool, idle_seconds: float) -> Exchange:
+        """Send a request for a reply; once more, in other words, where a 400 says which parameter it does not know."""
+        while True:
+            dialect = self._dialects.get(request.model, Dialect())
+            body = encode_request(request, stream=stream, dialect=dialect)
+            exchange = Exchange(self._pool, self._translator, idle_seconds)
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    stack.push_async_callback(exchange.close)
+                    await exchange.open(await self._request("POST", "/chat/completions", body, stream=stream))
+                    stack.pop_all()
+                    return exchange
+            except RequestRefused as refused:
+                other = dialect.after_refusal(refused.title, body) if refused.status in (400, 422) else None
+                if other is None:
+                    raise
+            self._dialects[request.model] = other
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None = None, *, stream: bool = False
+    ) -> httpx.Request:
+        client = await self._pool.client()
+        headers = await self._headers(stream=stream)
+        for warning in () if self._warned else self.warnings():
+            self._warned = True
+            _LOG.warning("%s", warning)
+        return client.build_request(method, self._pool.url(path), headers=headers, content=body)
+
+    async def _headers(self, *, stream: bool) -> Mapping[str, str]:
+        headers = {
+            "Accept": "text/event-stream" if stream else "application/json",
+            # A compressed stream is often held back until a block is full.
+            "Accept-Encoding": "identity" if stream else "gzip, deflate",
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+        }
+        if secret := await self._secret():
+            headers["Authorization"] = f"Bearer {secret}"
+        return headers
+
+    async def _secret(self) -> str:
+        """The key, checked: h11 would quote a bad one in its error."""
+        found = await asyncio.to_thread(self._key) if callable(self._key) else self._key
+        if found is None:
+            if self.info.needs_key:
+                name = clean_line(self.info.name, 40)
+                raise KeyMissing(f"There is no key for {name}", f"`holychat keys set {name}` stores one.")
+            return ""
+        key = found.reveal()
+        self._masker.add(key)
+        self._carries_key = True
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise self._translator.bad_key()
+        return key

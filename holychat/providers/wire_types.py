@@ -1,0 +1,279 @@
+"""The JSON of chat completions: what is sent, and what servers really answer.
+
+Fields that holychat does not use are not declared, so they may hold anything. A declared field of a wrong type is a
+`WireError` that names it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
+
+from holychat.domain.usage import Usage
+from holychat.text import replace_surrogates
+
+if TYPE_CHECKING:
+    from holychat.domain.request import ReplyRequest
+
+_T = TypeVar("_T")
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class WireError(Exception):
+    """The data is not JSON, or a field has a wrong type; the message names the field."""
+
+
+# What is sent
+
+
+class MessageBody(msgspec.Struct):
+    """One message of the prompt."""
+
+    role: str
+    content: str
+
+
+class StreamOptions(msgspec.Struct):
+    """Asks for a last chunk with the token counts."""
+
+    include_usage: bool
+
+
+class ChatRequest(msgspec.Struct, omit_defaults=True):
+    """Body of POST /chat/completions; what is None is left out."""
+
+    model: str
+    messages: list[MessageBody]
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """What a model's endpoint was found to want otherwise than most do."""
+
+    stream_options: bool = True
+    max_completion_tokens: bool = False
+    """Newer models of OpenAI refuse `max_tokens` under its old name."""
+
+    def after_refusal(self, message: str, body: bytes) -> Dialect | None:
+        """The dialect to try after a 400 with this message, or None where the wording of `body` is not to blame."""
+        if "stream_options" in message and b'"stream_options"' in body:
+            return msgspec.structs.replace(self, stream_options=False)
+        if "max_completion_tokens" in message and b'"max_tokens"' in body:
+            return msgspec.structs.replace(self, max_completion_tokens=True)
+        return None
+
+
+def encode_request(request: ReplyRequest, *, stream: bool, dialect: Dialect) -> bytes:
+    """The body of a request, UTF-8 JSON."""
+    renamed = dialect.max_completion_tokens
+    body = ChatRequest(
+        model=replace_surrogates(request.model),
+        messages=[MessageBody(part.role.value, replace_surrogates(part.text)) for part in request.messages],
+        stream=stream,
+        stream_options=StreamOptions(include_usage=True) if stream and dialect.stream_options else None,
+        temperature=request.temperature,
+        max_tokens=None if renamed else request.max_tokens,
+        max_completion_tokens=request.max_tokens if renamed else None,
+    )
+    return msgspec.json.encode(body)
+
+
+# What comes back
+
+
+class ContentPart(msgspec.Struct):
+    """A piece of `content` where a server sends a list; Mistral nests its thinking in one."""
+
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+    thinking: list[ContentPart | str] | str | None = None
+
+
+class Delta(msgspec.Struct):
+    """What a chunk adds, or the message of a whole reply."""
+
+    content: str | list[ContentPart | str] | None = None
+    reasoning_content: str | None = None
+    """DeepSeek and servers that follow it."""
+    reasoning: str | None = None
+    """OpenRouter, Ollama, vLLM since 2026."""
+    refusal: str | None = None
+
+
+class CachedTokens(msgspec.Struct):
+    """Details of the prompt's tokens."""
+
+    cached_tokens: Count | None = None
+
+
+class ReasoningTokens(msgspec.Struct):
+    """Details of the reply's tokens."""
+
+    reasoning_tokens: Count | None = None
+
+
+class UsageBody(msgspec.Struct):
+    """Token counts."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    prompt_tokens_details: CachedTokens | None = None
+    completion_tokens_details: ReasoningTokens | None = None
+    prompt_cache_hit_tokens: Count | None = None
+    """DeepSeek's name for cached tokens."""
+
+    def usage(self) -> Usage:
+        """The counts as the domain knows them."""
+        cached = self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None
+        details = self.completion_tokens_details
+        return Usage(
+            input_tokens=self.prompt_tokens,
+            output_tokens=self.completion_tokens,
+            cached_input_tokens=self.prompt_cache_hit_tokens if cached is None else cached,
+            reasoning_tokens=details.reasoning_tokens if details else None,
+        )
+
+
+class Choice(msgspec.Struct):
+    """One of the replies; holychat asks for one and reads the first."""
+
+    index: int = 0
+    delta: Delta | None = None
+    message: Delta | None = None
+    finish_reason: str | None = None
+    usage: UsageBody | None = None
+    """Moonshot puts the counts here."""
+
+
+class Completion(msgspec.Struct):
+    """A chunk of a stream, or a whole reply: they differ only in `delta` and `message`."""
+
+    id: str | int | None = None
+    object: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: UsageBody | None = None
+    error: Any = None
+    """Anything that is not null is an error, whatever else the chunk holds."""
+    message: Any = None
+    code: Any = None
+    """With `object` "error" the whole chunk is the error (vLLM)."""
+
+    def first(self) -> Choice | None:
+        """The choice with index 0."""
+        for choice in self.choices or ():
+            if choice.index == 0:
+                return choice
+        return None
+
+
+class ModelEntry(msgspec.Struct):
+    """One line of a model list."""
+
+    id: str
+    owned_by: str | None = None
+
+
+class ModelList(msgspec.Struct):
+    """Body of GET /models."""
+
+    data: list[ModelEntry] | None
+
+
+_COMPLETION: msgspec.json.Decoder[Completion] = msgspec.json.Decoder(Completion)
+_MODELS: msgspec.json.Decoder[ModelList | list[ModelEntry]] = msgspec.json.Decoder(ModelList | list[ModelEntry])
+
+
+def decode_completion(data: str | bytes) -> Completion:
+    """A chunk or a whole reply. Text in it may hold halves of surrogate pairs.
+
+    Raises:
+        WireError: It is not JSON, not an object, or a field has a wrong type.
+    """
+    return _decode(_COMPLETION, data)
+
+
+def decode_models(data: bytes) -> list[ModelEntry]:
+    """A model list; some servers send it bare.
+
+    Raises:
+        WireError: It is not JSON, no list, or a field has a wrong type.
+    """
+    models = _decode(_MODELS, data)
+    return models if isinstance(models, list) else models.data or []
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        problem = str(error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = f"not JSON: {error}"
+    if problem.startswith("not JSON") and (b"\\u" in data if isinstance(data, bytes) else "\\u" in data):
+        # msgspec refuses the escape of half a surrogate pair, which servers send when they cut a pair in two.
+        try:
+            return msgspec.convert(json.loads(data), decoder.type)
+        except msgspec.ValidationError as error:
+            problem = str(error)
+        except (ValueError, RecursionError) as error:
+            problem = f"not JSON: {error}"
+    raise WireError(problem)
+
+
+class HalfJoiner:
+    """Joins surrogate pairs that were cut over two deltas; a half that stays alone becomes U+FFFD."""
+
+    __slots__ = ("_half",)
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def join(self, text: str) -> str:
+        """The text with earlier half in front and a trailing first half held back."""
+        if text.isascii() and not self._half:
+            return text
+        text = self._half + text
+        self._half = ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            self._half = text[-1]
+            text = text[:-1]
+        return replace_surrogates(text)
+
+    def rest(self) -> str:
+        """What is left at the end: U+FFFD for a half that never found its other one."""
+        text, self._half = replace_surrogates(self._half), ""
+        return text
+
+
+def texts_of(delta: Delta) -> tuple[str, str]:
+    """(answer, reasoning) of a delta. A refusal is answer text: it is what the model says."""
+    content = delta.content
+    reasoning = delta.reasoning_content or delta.reasoning or ""
+    if type(content) is str and not delta.refusal:
+        return content, reasoning
+    answer: list[str] = []
+    thoughts = [reasoning]
+    if isinstance(content, str):
+        answer.append(content)
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            answer.append(part)
+        else:
+            answer.append((part.text or "") + (part.refusal or ""))
+            thoughts.append(_thinking(part))
+    answer.append(delta.refusal or "")
+    return "".join(answer), "".join(thoughts)
+
+
+def _thinking(part: ContentPart) -> str:
+    if isinstance(part.thinking, list):
+        return "".join(piece if isinstance(piece, str) else piece.text or "" for piece in part.thinking)
+    return part.thinking or ""
