@@ -1,1 +1,77 @@
 """The composition root: Paths -> Settings -> Database -> KeyChain -> registry -> services."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holychat.chat.service import ChatService
+    from holychat.credentials.chain import KeyChain
+    from holychat.log import Masker
+    from holychat.paths import Paths
+    from holychat.providers.registry import ProviderRegistry
+    from holychat.settings import Settings
+    from holychat.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a front end works with."""
+
+    paths: Paths
+    settings: Settings
+    masker: Masker
+    database: Database
+    keychain: KeyChain
+    registry: ProviderRegistry
+    chats: ChatService
+
+    async def close(self) -> None:
+        """Store what is arriving, close connections and the database. A second call does nothing."""
+        await self.chats.close()
+        await self.registry.aclose()
+
+
+def open_services(
+    paths: Paths,
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    masker: Masker | None = None,
+    in_memory: bool = False,
+) -> Services:
+    """Build the services. Blocking (it opens and perhaps migrates the database): an app calls it in a thread.
+
+    Neither the network nor the keyring is touched here.
+
+    Args:
+        paths: Where things live.
+        settings: The person's settings.
+        environ: The environment, for keys.
+        masker: What masks keys in the log, so that it learns those found here; made where there is none.
+        in_memory: Keep the history in memory, for a question that shall leave no trace.
+
+    Raises:
+        StoreError: The database cannot be opened; see its subclasses.
+    """
+    from holychat.chat.service import ChatService
+    from holychat.credentials.chain import KeyChain
+    from holychat.log import Masker
+    from holychat.providers.registry import ProviderRegistry
+    from holychat.store.database import Database
+    from holychat.store.messages import interrupt_replies_of, streaming_owners
+    from holychat.store.owners import Owners
+
+    masker = masker or Masker()
+    keychain = KeyChain(settings, masker, environ)
+    registry = ProviderRegistry(settings, keychain, masker, environ)
+    database = Database.open(None if in_memory else paths.database)
+    owners = Owners(None if in_memory else paths.locks)
+    if database.read_now(streaming_owners):
+        database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
+    chats = ChatService(database, owners, registry, keychain, settings)
+    return Services(paths, settings, masker, database, keychain, registry, chats)

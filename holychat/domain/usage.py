@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider reported them; None where it did not say."""
+    """Tokens as the provider reported them, or as we counted them; None where neither is known."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
+    estimated: bool = False
+    """True where the reply was cut off, or the provider did not say, and the numbers are our own count."""
 
 
 @dataclass(frozen=True, slots=True)

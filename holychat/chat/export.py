@@ -1,0 +1,167 @@
+"""A chat as a file: Markdown for people, JSON for programs. Derived on demand; holds no key and needs no network."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from holychat.domain.chat import AttachmentPart, MessageState, ReasoningPart, Role
+from holychat.text import clean, clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from holychat.domain.chat import Chat, Message, Part
+
+JSON_VERSION = 1
+
+_FENCES = re.compile(r"`{3,}|~{3,}")
+_STATES = {
+    MessageState.STREAMING: "still arriving",
+    MessageState.STOPPED: "stopped",
+    MessageState.INTERRUPTED: "interrupted",
+    MessageState.FAILED: "failed",
+}
+_WHO = {Role.USER: "You", Role.ASSISTANT: "Answer", Role.SYSTEM: "System"}
+
+
+def as_markdown(chat: Chat, messages: Iterable[Message], files: Mapping[str, str]) -> str:
+    """The chat as Markdown: answers as they are, everything that is not Markdown fenced.
+
+    Args:
+        chat: The chat.
+        messages: Its messages in the order of writing, replaced ones included.
+        files: Text by hash of the attached files.
+    """
+    options = chat.options
+    lines = [f"# {_inline(chat.title) or f'Chat {chat.id}'}", ""]
+    lines += [f"- Started: {_time(chat.created_ms)}", f"- Provider: {_inline(options.provider)}"]
+    if options.model:
+        lines.append(f"- Model: {_inline(options.model)}")
+    for name, value in (("Temperature", options.temperature), ("Max tokens", options.max_tokens)):
+        if value is not None:
+            lines.append(f"- {name}: {value}")
+    if options.system:
+        lines += ["", "## System", "", _fenced(options.system)]
+    for message in messages:
+        lines += ["", _heading(message), ""]
+        for part in message.parts:
+            lines += [_part(part, files), ""]
+        if message.failure is not None:
+            lines += [_quoted(f"{message.failure.title} {message.failure.hint}".strip()), ""]
+        lines.pop()
+    return clean("\n".join(lines)).rstrip("\n") + "\n"
+
+
+def as_json(chat: Chat, messages: Iterable[Message], files: Mapping[str, str]) -> str:
+    """The chat as one JSON object, text exactly as stored."""
+    options = chat.options
+    return json.dumps(
+        {
+            "version": JSON_VERSION,
+            "id": chat.id,
+            "title": chat.title,
+            "created": _time(chat.created_ms),
+            "updated": _time(chat.updated_ms),
+            "provider": options.provider,
+            "model": options.model,
+            "system": options.system,
+            "temperature": options.temperature,
+            "max_tokens": options.max_tokens,
+            "messages": [_json_message(message, files) for message in messages],
+        },
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def _json_message(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
+    usage, timing, cost = message.usage, message.timing, message.cost
+    fields: dict[str, Any] = {
+        "id": message.id,
+        "role": message.role.value,
+        "state": message.state.value,
+        "replaced": message.replaced,
+        "created": _time(message.created_ms),
+        "text": message.text,
+    }
+    if message.attachments:
+        fields["attachments"] = [
+            {"name": part.name, "path": part.path, "sha256": part.sha256, "size": part.size,
+             "text": files.get(part.sha256, "")}
+            for part in message.attachments
+        ]  # fmt: skip
+    if message.role is Role.ASSISTANT:
+        fields |= {
+            "reasoning": message.reasoning,
+            "provider": message.provider,
+            "model": message.model,
+            "finish_reason": message.finish_reason,
+            "request_id": message.request_id,
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_input_tokens": usage.cached_input_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+                "estimated": usage.estimated,
+            },
+            "cost_usd": None if cost is None else cost.micros / 1_000_000,
+            "cost_estimated": cost is not None and cost.estimated,
+            "ttft_ms": timing.first_token_ms,
+            "elapsed_ms": timing.elapsed_ms,
+            "attempts": timing.attempts,
+            "failure": None if message.failure is None else message.failure.to_dict(),
+        }
+    return fields
+
+
+def _heading(message: Message) -> str:
+    marks = [_STATES[message.state]] if message.state in _STATES else []
+    if message.replaced:
+        marks.append("replaced")
+    if message.role is Role.ASSISTANT and message.model:
+        marks.insert(0, _inline(message.model))
+    suffix = f" ({', '.join(marks)})" if marks else ""
+    return f"## {_WHO[message.role]}{suffix}, {_time(message.created_ms)}"
+
+
+def _part(part: Part, files: Mapping[str, str]) -> str:
+    if isinstance(part, AttachmentPart):
+        return f"File {_inline(part.name)}, {part.size} bytes:\n\n{_fenced(files.get(part.sha256, ''))}"
+    if isinstance(part, ReasoningPart):
+        return f"Reasoning:\n\n{_quoted(part.text)}"
+    return _closed(part.text.rstrip())
+
+
+def _fenced(text: str) -> str:
+    """Text as a code block that it cannot break out of."""
+    longest = max((len(run) for run in _FENCES.findall(text) if run[0] == "`"), default=2)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text.rstrip(chr(10))}\n{fence}"
+
+
+def _closed(text: str) -> str:
+    """Markdown with a fence at its end closed, so that an answer that broke off does not swallow what follows."""
+    fence = ""
+    for line in text.splitlines():
+        bare = line.strip()
+        run = _FENCES.match(bare)
+        if not fence and run:
+            fence = run.group()
+        elif fence and run and bare == run.group() and bare[0] == fence[0] and len(bare) >= len(fence):
+            fence = ""
+    return f"{text}\n{fence}" if fence else text
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
+def _inline(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", clean_line(text))
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,135 @@
+"""The turns of this process: making them, finding the live ones, ending them all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from holychat.chat.journal import Journal
+from holychat.chat.prompt import build_request
+from holychat.chat.turn import Prepared, Turn
+from holychat.errors import StoreError, UsageError
+from holychat.store import chats, messages
+from holychat.store.messages import NewReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holychat.chat.retry import RetryPolicy
+    from holychat.credentials.chain import KeyChain
+    from holychat.domain.chat import Message
+    from holychat.providers.registry import ProviderRegistry
+    from holychat.store.database import Connection, Database
+    from holychat.store.owners import Owners
+
+_log = logging.getLogger(__name__)
+
+Rows: TypeAlias = "tuple[Message | None, Message]"
+"""The question of a turn, where it has a new one, and its answer, still empty."""
+
+
+class Turns:
+    """Keeps every turn from its making until its connection is given back and its end is stored."""
+
+    def __init__(
+        self, database: Database, owners: Owners, registry: ProviderRegistry, keychain: KeyChain, policy: RetryPolicy
+    ) -> None:
+        self._database = database
+        self._owners = owners
+        self._registry = registry
+        self._keychain = keychain
+        self._policy = policy
+        self._turns: dict[int, Turn] = {}
+        """By answer."""
+
+    def __contains__(self, message_id: int) -> bool:
+        return message_id in self._turns
+
+    def live(self, chat_id: int) -> Turn | None:
+        """The turn that is running in a chat."""
+        return next((turn for turn in self._turns.values() if turn.answer.chat_id == chat_id and not turn.ended), None)
+
+    def as_they_are_now(self, found: list[Message]) -> list[Message]:
+        """Messages, those that are arriving here with all that arrived since the last checkpoint."""
+        return [
+            message if (turn := self._turns.get(message.id)) is None or turn.stored else turn.current()
+            for message in found
+        ]
+
+    def new_reply(self, connection: Connection, chat_id: int) -> NewReply:
+        """Whom the next answer of a chat is asked of; runs in the store's thread."""
+        options = chats.get(connection, chat_id).options
+        model = options.model
+        if not model:
+            # A provider that is gone from the settings is the turn's failure: the question is kept first.
+            with contextlib.suppress(UsageError):
+                model = self._registry.info(options.provider).model
+        return NewReply(self._owners.own(), options.provider, model, time.time_ns() // 1_000_000)
+
+    async def begin(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
+        """A turn over the rows that `work` writes. Being cancelled meanwhile leaves them written and interrupted."""
+        await self.settle_leftovers()
+        making = asyncio.create_task(self._make(work, stream=stream))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.create_task(_abandon(making)))
+            raise
+
+    async def interrupt_all(self) -> None:
+        """Store every arriving reply as interrupted, at once."""
+        await asyncio.gather(*(turn.interrupt() for turn in self._turns.values() if not turn.ended))
+
+    async def close(self) -> None:
+        """Interrupt what is arriving and give every connection back."""
+        await self.interrupt_all()
+        for turn in list(self._turns.values()):
+            await turn.wait_closed()
+        await self.settle_leftovers()
+
+    async def settle_leftovers(self) -> None:
+        """Store ends that a full disk refused, now that there may be room; forget turns that are over."""
+        for message_id, turn in list(self._turns.items()):
+            if turn.ended:
+                with contextlib.suppress(StoreError):
+                    await turn.store_again()
+                if turn.stored and turn.closed:
+                    self._turns.pop(message_id, None)
+
+    async def _make(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
+        (question, answer), owner = await self._database.write(lambda c: (work(c), self._owners.own()))
+        turn = Turn(
+            answer,
+            question=question,
+            prepare=lambda: self._prepare(answer, stream=stream),
+            journal=Journal(self._database, answer.id, owner),
+            policy=self._policy,
+        )
+        self._turns[answer.id] = turn
+        return turn
+
+    async def _prepare(self, answer: Message, *, stream: bool) -> Prepared:
+        await self._keychain.require(self._registry.info(answer.provider))
+        provider = self._registry.get(answer.provider)
+        model = answer.model or next((offered.id for offered in await provider.models()), "")
+
+        def read(connection: Connection) -> Prepared:
+            position = messages.position_of(connection, answer.id) or 0
+            history = messages.page(connection, answer.chat_id, 0, position)
+            files = messages.attachment_texts(connection, history)
+            options = chats.get(connection, answer.chat_id).options
+            return Prepared(provider, build_request(options, model, history, files, partial=answer.text), stream)
+
+        return await self._database.read(read)
+
+
+async def _abandon(making: asyncio.Task[Turn]) -> None:
+    try:
+        turn = await making
+    except (StoreError, UsageError):
+        _log.info("a turn that nobody waits for was not made", exc_info=True)
+    else:
+        await turn.interrupt()
