@@ -213,3 +213,8 @@ def _choose_journal(connection: Connection, path: Path) -> None:
         _log.warning(
             "%s is journaled by %r instead of WAL; windows of other processes may wait for each other", path, got
         )
+
+
+def sqlite_version() -> str:
+    """Version of the SQLite that the history is kept with."""
+    return apsw.sqlite_lib_version()
