@@ -1,1 +1,33 @@
-"""tui."""
+"""What people see. Importing this imports no Textual; `run` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holychat.log import Masker
+    from holychat.paths import Paths
+    from holychat.settings import Settings
+
+
+def run(
+    paths: Paths, settings: Settings, *, chat: int | None = None, resume: bool = False, masker: Masker | None = None
+) -> int:
+    """Run the app in this terminal until it ends.
+
+    Args:
+        paths: Where things live.
+        settings: The person's settings.
+        chat: Id of a chat to open.
+        resume: Open the newest chat.
+        masker: What masks keys in the log.
+
+    Returns:
+        The exit status: 0, 1 after a crash, 128 + n after signal n.
+
+    Raises:
+        SettingsError: Theme or keys of the settings cannot be used; nothing was painted.
+    """
+    from holychat.tui.app import StartWith, run_app
+
+    return run_app(paths, settings, StartWith(chat, resume), masker)

@@ -1,0 +1,173 @@
+"""The one place that overrides private parts of Textual 8.2; a test fails when an upgrade changes one of them.
+
+What is changed, and why:
+
+* `_fatal_error`, `_handle_exception`, `panic` print a traceback with the values of local variables, keys among them;
+  here it is one short message, and the traceback without values goes to the log.
+* line filters: control characters are deleted from everything painted, and NO_COLOR means no colour at all.
+* `notify` runs markup by default; never here.
+* Alt+Enter arrives as ESC CR from terminals without the extended keyboard protocol; Textual drops the Alt.
+* a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+from textual import _ansi_sequences
+from textual.app import App
+
+from holychat.text import clean, clean_line
+from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+    from textual.driver import Driver
+    from textual.filter import LineFilter
+    from textual.notifications import SeverityLevel
+
+_LOG = logging.getLogger(__name__)
+
+
+class _ExtraKey(Enum):
+    ALT_ENTER = "alt+enter"
+
+
+def teach_alt_enter() -> None:
+    """Let ESC CR be Alt+Enter."""
+    sequences: dict[str, object] = vars(_ansi_sequences)["ANSI_SEQUENCES_KEYS"]
+    sequences["\x1b\r"] = (_ExtraKey.ALT_ENTER,)
+
+
+class TerminalFile:
+    """The terminal as a file for Textual's writer thread: writing to a terminal that went away is no error.
+
+    Args:
+        file: What to write to.
+        on_lost: Called once, from the writer thread, when a write fails.
+    """
+
+    def __init__(self, file: TextIO, on_lost: Callable[[], object]) -> None:
+        self._file = file
+        self._on_lost = on_lost
+        self._lost = False
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing once the terminal is gone."""
+        if not self._lost:
+            try:
+                return self._file.write(text)
+            except (OSError, ValueError):
+                self._lose()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing once the terminal is gone."""
+        if not self._lost:
+            try:
+                self._file.flush()
+            except (OSError, ValueError):
+                self._lose()
+
+    def fileno(self) -> int:
+        """Descriptor of the terminal."""
+        return self._file.fileno()
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._on_lost()
+
+
+def terminal_driver(on_lost: Callable[[], object]) -> type[Driver] | None:
+    """A driver class that outlives its terminal, or None where Textual's own has to do (not a POSIX system)."""
+    if os.name != "posix":
+        return None
+    from textual.drivers.linux_driver import LinuxDriver
+
+    class TerminalDriver(LinuxDriver):
+        def __init__(
+            self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+        ):
+            super().__init__(app, debug=debug, mouse=mouse, size=size)
+            self._file = TerminalFile(sys.__stderr__ or sys.stderr, on_lost)  # type: ignore[assignment]
+
+    return TerminalDriver
+
+
+def terminal_is_gone(descriptor: int) -> bool:
+    """Whether the other side of a terminal was closed."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _fd, event in poll.poll(0))
+
+
+class FrameworkApp(App[int]):
+    """A Textual app without the habits listed above.
+
+    Args:
+        log_file: Where the log is, told in the message of a crash.
+        driver_class: Driver of the terminal; None for Textual's own choice.
+    """
+
+    def __init__(self, log_file: Path, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+        self._log_file = log_file
+        self._net = UntrustedTextFilter()
+        self._no_colour = NoColourFilter()
+        self.crashed = False
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, then ours; under NO_COLOR only ours."""
+        if self.no_color:
+            return (self._net, self._no_colour)
+        return (*super().get_line_filters(), self._net)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Show a notice: cleaned, short, and never markup, whatever is asked for."""
+        text = clean(message)
+        text = text if len(text) <= 600 else text[:599] + "…"
+        super().notify(text, title=clean_line(title), severity=severity, timeout=timeout, markup=False)
+
+    def _handle_exception(self, error: Exception) -> None:
+        _LOG.error("The app ends because of an unhandled error", exc_info=error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        self._say_goodbye()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End the app with a short message; what Textual would have shown goes to the log."""
+        for renderable in renderables:
+            _LOG.error("The app ends: %s", renderable)
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        from rich.text import Text
+
+        if not self.crashed:
+            self.crashed = True
+            self._return_code = 1
+            lines = [
+                "holychat ended because of an error of its own. What you typed and what had arrived is kept.",
+                f"The log says more: {self._log_file}",
+            ]
+            if isinstance(self._exception, Exception):
+                lines.insert(1, f"Error: {type(self._exception).__name__}")
+            self._exit_renderables.append(Text(clean("\n".join(lines)), overflow="fold"))
+        self._close_messages_no_wait()

@@ -1,0 +1,218 @@
+"""Every key of the app, in one table.
+
+Each row has an id that `[keys]` in config.toml can give other keys to:
+
+    [keys]
+    "chat.editor" = "ctrl+e"
+    "composer.newline" = "ctrl+j,alt+enter"
+
+Widgets and screens take their `BINDINGS` from here by scope, the help screen lists the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from holychat.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.binding import BindingType
+
+Scope: TypeAlias = Literal["app", "chat", "composer", "messages", "chats", "models", "dialog"]
+
+SCOPE_TITLES: dict[Scope, str] = {
+    "app": "Everywhere",
+    "chat": "In a chat",
+    "composer": "While writing",
+    "messages": "On a message",
+    "chats": "In the list of chats",
+    "models": "In the list of models",
+    "dialog": "In a dialog",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row: what a key does, where."""
+
+    id: str
+    keys: str
+    """Default keys, comma separated, as Textual names them."""
+    action: str
+    label: str
+    """One or two words for the footer."""
+    help: str
+    scope: Scope
+    show: bool = False
+    """Whether the footer may show it."""
+    priority: bool = False
+    """Whether it works before the focused widget sees the key."""
+
+
+KEYS: tuple[Key, ...] = (
+    Key("app.quit", "ctrl+q", "quit", "quit", "Quit; drafts and running replies are kept", "app", True, True),
+    Key(
+        "app.copy",
+        "ctrl+c,super+c",
+        "copy_or_stop",
+        "copy",
+        "Copy the selection, else stop the reply",
+        "app",
+        False,
+        True,
+    ),
+    Key("chat.stop", "escape", "stop", "stop", "Stop the reply and keep its text; back to the composer", "chat", True),
+    Key("chat.new", "ctrl+n", "new_chat", "new", "New chat", "chat", True),
+    Key("chat.list", "ctrl+s", "chats", "chats", "Find and open a chat", "chat", True),
+    Key("chat.model", "ctrl+l", "models", "model", "Choose model and provider", "chat", True),
+    Key("chat.commands", "ctrl+p", "command_palette", "commands", "All commands", "chat", True),
+    Key("chat.panel", "f4,ctrl+b", "toggle_panel", "panel", "Show or hide the side panel", "chat", True),
+    Key("chat.editor", "ctrl+o", "edit_in_editor", "editor", "Write in $EDITOR", "chat"),
+    Key("chat.help", "f1", "help", "help", "Help", "chat", True),
+    Key("chat.top", "ctrl+home", "scroll_top", "top", "Scroll to the beginning", "chat"),
+    Key("chat.latest", "ctrl+end", "scroll_latest", "latest", "Scroll to the end and follow it", "chat"),
+    Key("chat.page_up", "shift+pageup", "scroll_page(-1)", "page up", "Scroll a page up", "chat"),
+    Key("chat.page_down", "shift+pagedown", "scroll_page(1)", "page down", "Scroll a page down", "chat"),
+    Key("composer.send", "enter", "send", "send", "Send; while a reply arrives: send next", "composer", True),
+    Key("composer.newline", "shift+enter,alt+enter,ctrl+j", "newline", "newline", "New line", "composer"),
+    Key("composer.complete", "tab", "complete", "complete", "Complete a slash command", "composer", True),
+    Key(
+        "composer.messages", "alt+up", "messages", "messages", "Go up to the messages (also Up when empty)", "composer"
+    ),
+    Key("composer.messages_down", "alt+down", "messages_first", "messages", "Go to the first message", "composer"),
+    Key("messages.up", "up,k,alt+up", "move(-1)", "up", "Message above", "messages"),
+    Key(
+        "messages.down",
+        "down,j,alt+down",
+        "move(1)",
+        "down",
+        "Message below; after the last one back to writing",
+        "messages",
+    ),
+    Key("messages.copy", "y", "copy", "copy", "Copy the message", "messages", True),
+    Key("messages.code", "u", "copy_code", "code", "Copy its next code block", "messages", True),
+    Key("messages.edit", "e", "edit", "edit", "Edit and send again", "messages", True),
+    Key("messages.regenerate", "r", "regenerate", "again", "Ask for another answer", "messages", True),
+    Key(
+        "messages.continue",
+        "c",
+        "continue_reply",
+        "continue",
+        "Continue an answer that was cut short",
+        "messages",
+        True,
+    ),
+    Key("messages.fold", "enter", "fold", "reasoning", "Fold or unfold the reasoning", "messages"),
+    Key("messages.save", "s", "save", "save", "Save the message to a file", "messages", True),
+    Key("messages.first", "g,home", "first", "first", "First message", "messages"),
+    Key("messages.last", "G,end", "last", "last", "Last message", "messages"),
+    Key("messages.page_up", "pageup", "page(-1)", "page up", "Scroll a page up", "messages"),
+    Key("messages.page_down", "pagedown", "page(1)", "page down", "Scroll a page down", "messages"),
+    Key("chats.open", "enter", "open", "open", "Open the chat, at the place that was found", "chats", True),
+    Key("chats.rename", "f2", "rename", "rename", "Give the chat another title", "chats", True),
+    Key("chats.delete", "delete,ctrl+d", "delete", "delete", "Delete the chat, after a question", "chats", True),
+    Key("chats.export", "e", "export", "export", "Export the chat to Markdown or JSON", "chats", True),
+    Key("models.choose", "enter", "choose", "choose", "Use this model", "models", True),
+    Key("models.provider", "ctrl+t", "next_provider", "provider", "Next provider", "models", True),
+    Key("dialog.close", "escape", "close", "close", "Close without changing anything", "dialog", True),
+)
+
+_MODIFIERS = frozenset({"ctrl", "alt", "shift", "super", "hyper", "meta"})
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """Textual bindings of a scope, with ids, so that the app's keymap can move them."""
+    from textual.binding import Binding
+
+    return [
+        Binding(key.keys, key.action, key.label, id=key.id, show=key.show, priority=key.priority, tooltip=key.help)
+        for key in KEYS
+        if key.scope == scope
+    ]
+
+
+def keys_in_force(remapped: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Keys of every id: the person's own, else the default ones."""
+    return {key.id: split_keys(remapped.get(key.id) or key.keys) for key in KEYS}
+
+
+def split_keys(keys: str) -> tuple[str, ...]:
+    """`"g, home"` as `("g", "home")`."""
+    return tuple(part.strip() for part in keys.split(",") if part.strip())
+
+
+def check_keymap(remapped: Mapping[str, str]) -> dict[str, str]:
+    """The person's keymap, ready for Textual.
+
+    Raises:
+        SettingsError: An unknown id, a key that does not exist, or one key for two things in the same place.
+    """
+    known = {key.id: key for key in KEYS}
+    hint = "F1 in the app lists the ids and the keys; remove the line to get the default back."
+    for binding_id, keys in remapped.items():
+        if binding_id not in known:
+            raise SettingsError(f'config.toml [keys]: there is no "{binding_id}"{_nearest(binding_id, known)}', hint)
+        if not split_keys(keys):
+            raise SettingsError(f'config.toml [keys]: "{binding_id}" has no key', hint)
+        for key in split_keys(keys):
+            if not is_key(key):
+                raise SettingsError(f'config.toml [keys]: "{binding_id}": "{key}" is not the name of a key', hint)
+    taken: dict[tuple[str, str], str] = {}
+    for binding_id, all_keys in keys_in_force(remapped).items():
+        for key in all_keys:
+            other = taken.setdefault((known[binding_id].scope, key), binding_id)
+            if other != binding_id:
+                raise SettingsError(f'config.toml [keys]: "{key}" is both "{other}" and "{binding_id}"', hint)
+    return {binding_id: ",".join(split_keys(keys)) for binding_id, keys in remapped.items()}
+
+
+def is_key(name: str) -> bool:
+    """Whether a terminal can send a key of this name: `f2`, `ctrl+x`, `G`, `question_mark`."""
+    *modifiers, base = name.split("+") if name != "+" else ["plus"]
+    return set(modifiers) <= _MODIFIERS and (len(base) == 1 or base in _key_names())
+
+
+@lru_cache(1)
+def _key_names() -> frozenset[str]:
+    from textual.keys import Keys, _character_to_key  # the naming rule of Textual is not public
+
+    plain = {key.value.rsplit("+", 1)[-1] for key in Keys if not key.value.startswith("<")}
+    return frozenset(plain | {_character_to_key(chr(code)) for code in range(0x20, 0x7F)})
+
+
+def _nearest(word: str, known: Mapping[str, Key]) -> str:
+    from difflib import get_close_matches
+
+    match = get_close_matches(word, known, 1)
+    return f', did you mean "{match[0]}"?' if match else ""
+
+
+_NAMES = {
+    "escape": "Esc",
+    "enter": "Enter",
+    "tab": "Tab",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "delete": "Del",
+    "home": "Home",
+    "end": "End",
+    "space": "Space",
+    "backspace": "Backspace",
+}
+
+
+def key_label(key: str, short: bool = False) -> str:
+    """A key as people write it: `Ctrl+N`, or `^N` where there is little room."""
+    *modifiers, base = key.split("+")
+    name = _NAMES.get(base) or (base.upper() if base[:1] == "f" and base[1:].isdigit() else base)
+    if modifiers and len(name) == 1:
+        name = name.upper()
+    if short and modifiers == ["ctrl"]:
+        return f"^{name}"
+    return "+".join([*(part.capitalize() for part in modifiers), name.replace("_", " ")])

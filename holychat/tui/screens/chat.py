@@ -1,0 +1,300 @@
+"""The main screen: conversation, composer, status, keys, side panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Horizontal, Vertical
+
+from holychat.errors import UsageError
+from holychat.tui import slash
+from holychat.tui.conversation import Conversation
+from holychat.tui.drafts import DraftKeeper
+from holychat.tui.keymap import bindings, key_label, keys_in_force
+from holychat.tui.message_actions import MessageActions
+from holychat.tui.screens.chat_dialogs import ChatDialogs
+from holychat.tui.slash_runner import SlashRunner
+from holychat.tui.status import facts
+from holychat.tui.widgets.command_list import CommandList
+from holychat.tui.widgets.composer import Composer
+from holychat.tui.widgets.conversation_pane import ConversationPane, scroll_page
+from holychat.tui.widgets.footer import KeyFooter
+from holychat.tui.widgets.queue_line import QueueLine
+from holychat.tui.widgets.side_panel import SidePanel
+from holychat.tui.widgets.status_line import StatusLine
+from holychat.tui.widgets.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+
+    from holychat.domain.chat import ChatOptions, Message
+
+_STATUS_INTERVAL = 0.25
+"""Seconds between two updates of the status line while a reply streams."""
+_PLACEHOLDER = "Ask anything, or / for commands"
+
+
+class ChatScreen(ChatDialogs):
+    """Routes what happens in the widgets to the conversation and back.
+
+    Args:
+        options: What a new chat starts with.
+        remapped: The person's keymap.
+    """
+
+    BINDINGS: ClassVar = bindings("chat")
+    AUTO_FOCUS: ClassVar[str] = "#composer"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  # Textual types it without ClassVar
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-high")]  # noqa: RUF012
+
+    def __init__(self, options: ChatOptions, remapped: Mapping[str, str]) -> None:
+        super().__init__()
+        self.remapped = remapped
+        self.transcript = Transcript(id="transcript")
+        self.pane = ConversationPane(self.transcript, remapped, id="conversation")
+        self.composer = Composer(_PLACEHOLDER, remapped, id="composer")
+        self.conversation = Conversation(self.transcript, self, options)
+        self.drafts = DraftKeeper(self.conversation.save_draft)
+        self._editing: Message | None = None
+        self._aside = ""
+        self._slash = SlashRunner(self)
+        self._message_actions = MessageActions(self)
+        self._status_timer: Timer | None = None
+        self._stop_key = key_label(keys_in_force(remapped)["chat.stop"][0])
+
+    def compose(self) -> ComposeResult:
+        """Everything of the first frame."""
+        with Horizontal(id="body"):
+            with Vertical(id="main"):
+                yield self.pane
+                yield QueueLine()
+                yield CommandList()
+                with Vertical(id="composer-box"):
+                    yield self.composer
+                yield StatusLine()
+            yield SidePanel(id="panel")
+        yield KeyFooter()
+
+    def on_mount(self) -> None:
+        """The welcome of an empty chat; the status line ticks only while a reply streams."""
+        self.pane.show_welcome(True)
+        self._status_timer = self.set_interval(_STATUS_INTERVAL, self._show_status, pause=True)
+        self._show_status()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Esc is offered while it does something."""
+        if action == "stop":
+            busy = self.conversation.reply is not None or self.pane.has_focus
+            return busy or self._editing is not None or bool(self.composer.completing) or bool(self.conversation.queued)
+        return True
+
+    # What was typed
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters typed before the composer has the focus, or with it on the messages, belong to the composer."""
+        if self.app.screen is not self or self.composer.has_focus:
+            return
+        if event.is_printable and event.character and not self.pane.has_focus:
+            event.stop()
+            self.composer.insert(event.character)
+        elif event.key == "enter" and not self.pane.has_focus:
+            event.stop()
+            self.composer.action_send()
+
+    def on_composer_edited(self, event: Composer.Edited) -> None:
+        """Keep the draft, offer slash commands."""
+        event.stop()
+        text = self.composer.text
+        self.drafts.changed(self.unsent_text())
+        commands = slash.completions(text) if len(text) < 40 else ()
+        self.query_one(CommandList).commands = commands
+        self.composer.completing = bool(commands)
+
+    def on_composer_completion(self, event: Composer.Completion) -> None:
+        """Steer the list of slash commands."""
+        event.stop()
+        commands = self.query_one(CommandList)
+        choice = commands.choice
+        if event.what in ("up", "down"):
+            commands.move(-1 if event.what == "up" else 1)
+        elif choice is not None:
+            typed_whole = self.composer.text == f"/{choice.name}"
+            if event.what == "send" and (typed_whole or not choice.argument):
+                self._submit(f"/{choice.name}")
+            else:
+                self.composer.set_text(f"/{choice.name} " if choice.argument else f"/{choice.name}")
+
+    def on_composer_submitted(self, event: Composer.Submitted) -> None:
+        """Send, run a command, or do nothing for nothing."""
+        event.stop()
+        self._submit(event.text)
+
+    def _submit(self, text: str) -> None:
+        if not text.strip():
+            return
+        try:
+            meant = slash.parse(text) if self._editing is None else text
+        except UsageError as error:
+            self.say(str(error), error=True)
+            return
+        self._close_completion()
+        editing = self._editing
+        self.composer.set_text("")
+        self.drafts.forget()
+        if isinstance(meant, slash.Invocation):
+            self.attempt(self._slash.run(meant))
+        elif editing is not None:
+            self.cancel_editing()
+            self.attempt(self.conversation.edit(editing, meant), give_back=text)
+        else:
+            self.attempt(self._send(meant), give_back=text)
+
+    async def _send(self, text: str) -> None:
+        if self.conversation.services is not None and not await self.key_is_there():
+            self.conversation.queued = text
+            self.queue_changed(text)
+            self.show_first_run()
+            return
+        await self.conversation.submit(text)
+        self.drafts.changed(self.unsent_text())
+
+    def unsent_text(self) -> str:
+        """Everything typed and not sent: what waits, what was put aside for editing, what stands in the composer."""
+        return "\n\n".join(part for part in (self.conversation.queued, self._aside, self.composer.text) if part.strip())
+
+    # Messages under the cursor
+
+    def on_composer_leave_to(self, event: Composer.LeaveTo) -> None:
+        """Go up to the messages; what waits comes back first."""
+        event.stop()
+        if self.conversation.queued and event.where == "last" and not self.composer.text:
+            self.put_back(self.conversation.take_back())
+            return
+        self.pane.focus()
+        self.transcript.move_cursor(10**9 if event.where == "last" else -(10**9))
+        if self.transcript.cursor_message is None:
+            self.focus_composer()
+
+    def on_composer_page_key(self, event: Composer.PageKey) -> None:
+        """Scroll the conversation."""
+        event.stop()
+        scroll_page(self.transcript, event.direction)
+
+    def on_conversation_pane_act(self, event: ConversationPane.Act) -> None:
+        """Do something with a message."""
+        event.stop()
+        self.attempt(self._message_actions.run(event.deed, event.message))
+
+    def on_conversation_pane_leave(self, event: ConversationPane.Leave) -> None:
+        """Back to writing."""
+        event.stop()
+        self.focus_composer()
+
+    def begin_editing(self, message: Message) -> None:
+        """Put a message into the composer; what stood there comes back afterwards."""
+        self._aside = self.unsent_text()
+        self._editing = message
+        self.composer.set_text(message.text)
+        box = self.query_one("#composer-box")
+        box.add_class("-editing")
+        box.border_title = "Editing: Enter sends this instead"
+        self.focus_composer()
+
+    def cancel_editing(self) -> None:
+        """Leave the message as it is."""
+        self._editing = None
+        box = self.query_one("#composer-box")
+        box.remove_class("-editing")
+        box.border_title = None
+        aside, self._aside = self._aside, ""
+        self.composer.set_text(aside)
+
+    def focus_composer(self) -> None:
+        """Write again; the message cursor goes."""
+        self.transcript.cursor = None
+        self.composer.focus()
+
+    def action_stop(self) -> None:
+        """Close the completion, stop the reply, stop editing, or go back to the composer: the first that applies."""
+        if self.composer.completing:
+            self._close_completion()
+        elif self.conversation.stop():
+            pass
+        elif self._editing is not None:
+            self.cancel_editing()
+        elif self.conversation.queued:
+            self.put_back(self.conversation.take_back())
+        else:
+            self.focus_composer()
+
+    def _close_completion(self) -> None:
+        self.query_one(CommandList).commands = ()
+        self.composer.completing = False
+
+    def action_scroll_top(self) -> None:
+        """To the beginning."""
+        self.transcript.scroll_home(animate=False)
+
+    def action_scroll_latest(self) -> None:
+        """To the end, and follow it."""
+        self.transcript.jump_latest()
+
+    def action_scroll_page(self, direction: int) -> None:
+        """A page up or down."""
+        scroll_page(self.transcript, direction)
+
+    def action_toggle_panel(self) -> None:
+        """Show or hide the side panel."""
+        self.toggle_class("-panel")
+
+    def on_transcript_follow_changed(self, event: Transcript.FollowChanged) -> None:
+        """Offer the way back to the end."""
+        event.stop()
+        self.pane.set_class(not event.following, "-behind")
+
+    def on_transcript_cursor_moved(self, event: Transcript.CursorMoved) -> None:
+        """Other keys mean something now."""
+        event.stop()
+        self.refresh_bindings()
+
+    # What the conversation tells
+
+    def chat_changed(self) -> None:
+        """Another chat, title or model."""
+        self.pane.show_welcome(self.conversation.chat is None or not self.conversation.chat.message_count)
+        self.reply_changed()
+        self.watch_key()
+
+    def reply_changed(self) -> None:
+        """A reply began or ended."""
+        live = self.conversation.reply
+        if live is not None:
+            self.pane.show_welcome(False)
+        if self._status_timer is not None:
+            (self._status_timer.resume if live is not None else self._status_timer.pause)()
+        self._show_status()
+        self.queue_changed(self.conversation.queued)
+        self.refresh_bindings()
+
+    def queue_changed(self, text: str) -> None:
+        """Show what waits, and for what."""
+        line = self.query_one(QueueLine)
+        if self.conversation.reply is not None:
+            line.hint = f"when this reply ends · {self._stop_key} now · ↑ edit"
+        else:
+            line.hint = "as soon as everything is ready · ↑ edit"
+        line.text = text
+        self.refresh_bindings()
+
+    def put_back(self, text: str) -> None:
+        """A text that was not sent stands in the composer again, before what was typed since."""
+        later = self.composer.text
+        self.composer.set_text(f"{text}\n\n{later}" if later.strip() else text)
+        self.focus_composer()
+
+    def _show_status(self) -> None:
+        self.query_one(StatusLine).facts = facts(self.conversation, self.key_words, self.conversation.last)

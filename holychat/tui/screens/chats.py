@@ -1,0 +1,246 @@
+"""The list of chats: filter while typing, over titles and full text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from holychat.errors import HolychatError
+from holychat.text import clean_line
+from holychat.tui.keymap import bindings
+from holychat.tui.screens.dialog import Dialog
+from holychat.tui.widgets.footer import KeyFooter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from holychat.chat.service import ChatService
+    from holychat.domain.chat import Chat
+    from holychat.domain.search import ChatEntry
+
+_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The chat to open, and the message that was found in it."""
+
+    chat_id: int
+    message_id: int | None = None
+
+
+class FilterInput(Input):
+    """What to look for; arrow keys go on to the list."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key in ("down", "pagedown"):
+            event.stop()
+            event.prevent_default()
+            self.screen.query_one(ChatOptions).focus()
+            return
+        await super()._on_key(event)
+
+
+class ChatOptions(OptionList):
+    """The chats that fit; typing goes back to the filter."""
+
+    BINDINGS: ClassVar = bindings("chats")
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters without a meaning here belong to the filter, and so does Up on the first line."""
+        box = self.screen.query_one(FilterInput)
+        if event.key == "up" and not self.highlighted:
+            event.stop()
+            event.prevent_default()
+            box.focus()
+        elif event.is_printable and event.character and event.key not in self._bindings.key_to_bindings:
+            event.stop()
+            box.focus()
+            box.insert_text_at_cursor(event.character)
+
+
+class ChatsScreen(Dialog[Chosen]):
+    """Answers with the chat to open.
+
+    Args:
+        chats: Where they are.
+        current: Id of the chat on the screen.
+        say: Shows a notice.
+        deleted: Called after a chat was deleted.
+        export: Asks for a file and exports a chat.
+    """
+
+    def __init__(
+        self,
+        chats: ChatService,
+        current: int | None,
+        *,
+        say: Callable[[str], None],
+        deleted: Callable[[int], None],
+        renamed: Callable[[int], None],
+        export: Callable[[Chat], None],
+    ) -> None:
+        super().__init__()
+        self._chats = chats
+        self._current = current
+        self._say = say
+        self._deleted = deleted
+        self._renamed = renamed
+        self._export = export
+        self._entries: list[ChatEntry] = []
+        self._wanted = 0
+
+    def compose(self) -> ComposeResult:
+        """Filter, list, keys."""
+        with Vertical(classes="dialog wide"):
+            yield Static(Content("Chats"), classes="dialog-title")
+            yield FilterInput(placeholder="Search titles and everything that was said", id="filter")
+            yield ChatOptions(markup=False, id="chat-list")
+            yield Static(Content(""), id="chat-count", classes="dialog-hint")
+        yield KeyFooter()
+
+    async def on_mount(self) -> None:
+        """Show the newest ones."""
+        await self._fill()
+
+    async def on_input_changed(self, event: Input.Changed) -> None:
+        """Look again."""
+        event.stop()
+        self.run_worker(self._fill(), exclusive=True, group="filter")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Open the marked one."""
+        event.stop()
+        self.action_open()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Open it."""
+        event.stop()
+        self.action_open()
+
+    async def _fill(self, mark: int = 0) -> None:
+        text = self.query_one(FilterInput).value
+        try:
+            entries = await self._chats.list(text, _LIMIT)
+        except HolychatError as error:
+            self._say(str(error))
+            return
+        self._entries = entries
+        options = self.query_one(ChatOptions)
+        width = max(20, options.scrollable_content_region.width - 2)
+        now = datetime.now().astimezone()
+        options.clear_options()
+        options.add_options([Option(self._prompt(entry, width, now)) for entry in entries])
+        options.highlighted = min(mark, len(entries) - 1) if entries else None
+        self.query_one("#chat-count", Static).update(Content(_count(len(entries), bool(text))))
+
+    def _prompt(self, entry: ChatEntry, width: int, now: datetime) -> Text:
+        when = _when(datetime.fromtimestamp(entry.chat.updated_ms / 1000).astimezone(), now)
+        marker = "● " if entry.chat.id == self._current else "  "
+        title = Text(marker + (clean_line(entry.chat.title) or "Untitled"), "bold", no_wrap=True)
+        title.truncate(width - len(when) - 1, overflow="ellipsis", pad=True)
+        line = Text.assemble(title, f" {when}")
+        line.stylize("dim", len(title.plain))
+        second = _snippet(entry) if entry.pieces else Text(_facts(entry.chat), "dim")
+        second.pad_left(2)
+        second.truncate(width, overflow="ellipsis")
+        return Text("\n").join([line, second])
+
+    @property
+    def _entry(self) -> ChatEntry | None:
+        marked = self.query_one(ChatOptions).highlighted
+        return self._entries[marked] if marked is not None and marked < len(self._entries) else None
+
+    def action_open(self) -> None:
+        """Open the marked chat."""
+        if (entry := self._entry) is not None:
+            self.dismiss(Chosen(entry.chat.id, entry.message_id))
+
+    def action_rename(self) -> None:
+        """Ask for another title."""
+        if (entry := self._entry) is None:
+            return
+        from holychat.tui.screens.ask_line import AskLineScreen
+
+        def answered(title: str | None) -> None:
+            if title:
+                self.run_worker(self._rename(entry.chat.id, title))
+
+        self.app.push_screen(AskLineScreen("Title of the chat", entry.chat.title), answered)
+
+    async def _rename(self, chat_id: int, title: str) -> None:
+        await self._attempt(self._chats.rename(chat_id, title))
+        self._renamed(chat_id)
+
+    def action_delete(self) -> None:
+        """Ask, then delete."""
+        if (entry := self._entry) is None:
+            return
+        from holychat.tui.screens.confirm import ConfirmScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.run_worker(self._delete(entry.chat.id))
+
+        title = clean_line(entry.chat.title, 80) or "Untitled"
+        detail = f"“{title}” and its {entry.chat.message_count} messages. This cannot be undone."
+        self.app.push_screen(ConfirmScreen("Delete this chat?", detail, "Delete"), answered)
+
+    async def _delete(self, chat_id: int) -> None:
+        await self._attempt(self._chats.delete(chat_id))
+        self._deleted(chat_id)
+
+    async def _attempt(self, change: Awaitable[object]) -> None:
+        marked = self.query_one(ChatOptions).highlighted or 0
+        try:
+            await change
+        except HolychatError as error:
+            self._say(str(error))
+        await self._fill(marked)
+
+    def action_export(self) -> None:
+        """Ask for a file, then export."""
+        if (entry := self._entry) is not None:
+            self._export(entry.chat)
+
+
+def _snippet(entry: ChatEntry) -> Text:
+    text = Text(no_wrap=True)
+    for piece, hit in entry.pieces:
+        # The bars keep the spaces at both ends, which folding white space would take.
+        text.append(clean_line(f"|{piece}|", 400)[1:-1], "underline" if hit else "dim")
+    return text
+
+
+def _facts(chat: Chat) -> str:
+    parts = [f"{chat.message_count} messages" if chat.message_count != 1 else "1 message"]
+    if chat.options.model:
+        parts.append(clean_line(chat.options.model, 40))
+    if chat.draft:
+        parts.append("draft")
+    return " · ".join(parts)
+
+
+def _count(count: int, filtered: bool) -> str:
+    if not count:
+        return "Nothing found." if filtered else "No chats yet."
+    shown = f"the newest {_LIMIT}" if count == _LIMIT else f"{count}"
+    return f"{shown} {'found' if filtered else 'chats' if count != 1 else 'chat'}"
+
+
+def _when(then: datetime, now: datetime) -> str:
+    if then.date() == now.date():
+        return then.strftime("%H:%M")
+    if then.year == now.year:
+        return then.strftime("%d %b")
+    return then.strftime("%Y-%m-%d")

@@ -1,0 +1,157 @@
+"""No key yet: one screen, three ways on, Enter is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from holychat.domain.chat import ChatOptions
+from holychat.errors import CredentialError, HolychatError, KeyRejected, UsageError
+from holychat.text import clean, clean_line
+from holychat.tui.screens.dialog import Dialog
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from holychat.services import Services
+
+_PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI"}
+
+
+class FirstRunScreen(Dialog[ChatOptions]):
+    """Answers with what chats start with from now on in this run, or None to leave it as it is.
+
+    Args:
+        services: Where keys and providers are.
+        options: What a chat would ask for now.
+        problem: Why a key that should be there could not be had; may be empty.
+    """
+
+    AUTO_FOCUS: ClassVar[str] = "#ways"
+
+    def __init__(self, services: Services, options: ChatOptions, problem: str = "") -> None:
+        super().__init__()
+        self._services = services
+        self._options = options
+        self._problem = problem
+        self._local: tuple[str, str] | None = None
+        """Base address and model of the local server that was found."""
+        self._checking = False
+
+    @property
+    def _provider(self) -> str:
+        return _PROPER_NAMES.get(self._options.provider, clean_line(self._options.provider, 24))
+
+    def compose(self) -> ComposeResult:
+        """What is missing, three ways, a place for the key."""
+        with Vertical(classes="dialog wide", id="first-run"):
+            yield Static(Content("Welcome to holychat"), classes="dialog-title")
+            yield Static(Content(self._intro()), classes="dialog-text")
+            yield OptionList(*self._ways(), markup=False, id="ways")
+            yield Input(password=True, placeholder=f"{self._provider} key", id="key")
+            yield Static(Content("↑↓ choose · Enter go on"), classes="dialog-hint", id="first-run-hint")
+
+    def _intro(self) -> str:
+        problem = f" {clean_line(self._problem, 200)}." if self._problem else ""
+        return f"No {self._provider} key was found.{problem} How would you like to begin?"
+
+    def _ways(self) -> list[Option]:
+        local = "looking for Ollama, llama.cpp, LM Studio and vLLM…"
+        if self._local is not None:
+            local = clean_line(f"{self._local[0]}, {self._local[1]}" if self._local[1] else self._local[0], 80)
+        return [
+            Option(_way("Start offline", "no key, no network: summaries of texts and files, help"), id="offline"),
+            Option(_way("Use a local server", local), id="local", disabled=self._local is None),
+            Option(_way(f"Paste a {self._provider} key", "checked with a real call, kept in your keyring"), id="key"),
+        ]
+
+    def on_mount(self) -> None:
+        """Offline is marked; look for a local server meanwhile."""
+        ways = self.query_one(OptionList)
+        ways.highlighted = 0
+        self.run_worker(self._find_local(), group="local")
+
+    async def _find_local(self) -> None:
+        servers = await self._services.registry.find_local()
+        ways = self.query_one(OptionList)
+        if not servers:
+            ways.replace_option_prompt("local", _way("Use a local server", "none found on this machine"))
+            return
+        first = servers[0]
+        self._local = (f"{first.name} at {first.base_url}", first.models[0] if first.models else "")
+        ways.replace_option_prompt("local", self._ways()[1].prompt)
+        ways.enable_option("local")
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go that way."""
+        event.stop()
+        match event.option_id:
+            case "offline":
+                self.dismiss(dataclasses.replace(self._options, provider="offline", model=""))
+            case "local" if self._local is not None:
+                self.dismiss(dataclasses.replace(self._options, provider="local", model=self._local[1]))
+            case "key":
+                box = self.query_one("#key", Input)
+                box.add_class("-asked")
+                box.focus()
+                self._hint("Paste the key, then Enter. It is shown as dots and never written to a file. Esc goes back.")
+
+    def action_close(self) -> None:
+        """From the key back to the choice; from the choice, out."""
+        box = self.query_one("#key", Input)
+        if box.has_class("-asked"):
+            box.remove_class("-asked")
+            box.value = ""
+            self.query_one(OptionList).focus()
+            self._hint("↑↓ choose · Enter go on")
+        else:
+            self.dismiss(None)
+
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Check the key and keep it."""
+        event.stop()
+        if event.value.strip() and not self._checking:
+            self._checking = True
+            self.run_worker(self._take_key(event.value.strip()), group="key")
+
+    async def _take_key(self, key: str) -> None:
+        name = self._options.provider
+        self._hint("Checking the key…")
+        try:
+            self._services.keychain.remember(name, key)
+            told = await self._check(name)
+        except (UsageError, KeyRejected) as error:
+            self._hint(f"{error.title}. {error.hint}".strip())
+            self._checking = False
+            return
+        self._hint("Putting it into the keyring…")
+        try:
+            kept = await asyncio.to_thread(self._services.keychain.store, name, key)
+            told = f"{told} It is kept in the {kept.detail}."
+        except CredentialError as error:
+            told = f"{told} It is kept for this run only: {error.title}."
+        self.app.notify(told, timeout=10)
+        self.dismiss(self._options)
+
+    async def _check(self, name: str) -> str:
+        try:
+            await self._services.registry.get(name).models()
+        except KeyRejected:
+            raise
+        except HolychatError as error:
+            return f"The key could not be checked: {error.title}."
+        return "The key works."
+
+    def _hint(self, text: str) -> None:
+        self.query_one("#first-run-hint", Static).update(Content(clean(text)))
+
+
+def _way(title: str, detail: str) -> Text:
+    return Text.assemble((title, "bold"), "\n", (f"  {detail}", "dim"))

@@ -1,0 +1,68 @@
+"""The keys that work now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.widget import Widget
+
+from holychat.tui.keymap import KEYS, key_label
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+    from textual.visual import VisualType
+
+_ORDER = {
+    binding_id: place
+    for place, binding_id in enumerate(
+        ["chat.stop", "dialog.close", "composer.send", "composer.complete"]
+        + [key.id for key in KEYS if key.scope in ("messages", "chats", "models")]
+        + ["chat.list", "chat.new", "chat.model", "chat.panel", "chat.commands", "chat.help", "app.quit"]
+    )
+}
+
+
+class KeyFooter(Widget):
+    """One painted line instead of a widget per key; a key that does nothing now is not shown."""
+
+    COMPONENT_CLASSES = {"footer--key", "footer--label"}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: tuple[tuple[str, str], ...] = ()
+
+    def on_mount(self) -> None:
+        """Follow the focus and everything else that changes what keys do."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self.call_after_refresh(self._changed, self.screen)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if not self.is_attached or screen is not self.screen:
+            return
+        keys = tuple(_shown_keys(screen))
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def render(self) -> VisualType:
+        """As many keys as fit, the most useful first."""
+        keys = self.get_component_rich_style("footer--key")
+        labels = self.get_component_rich_style("footer--label")
+        line = Text(no_wrap=True)
+        for key, label in self._keys:
+            item = Text.assemble((key, keys), (f" {label}", labels))
+            gap = 2 if line else 0
+            if line.cell_len + gap + item.cell_len > self.size.width:
+                continue
+            line.append(" " * gap)
+            line.append_text(item)
+        return line
+
+
+def _shown_keys(screen: Screen[object]) -> list[tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for _node, binding, enabled, _tooltip in screen.active_bindings.values():
+        if binding.show and enabled and binding.id and binding.id not in found:
+            found[binding.id] = (key_label(binding.key, short=True), binding.description)
+    return [found[binding_id] for binding_id in sorted(found, key=lambda name: _ORDER.get(name, len(_ORDER)))]
