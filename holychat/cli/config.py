@@ -138,19 +138,19 @@ def _providers(session: Session, written: Mapping[str, Any]) -> Iterator[Setting
             source = "config.toml" if own.get(name) else "built in"
             if name == "base_url" and info.name in ("holysheep", "openai") and session.environ.get(address_variable):
                 source = address_variable
-            yield Setting(section, name, without_password(value) if name == "base_url" else value, source)
+            yield Setting(section, name, value, source)
         yield Setting(section, "needs_key", info.needs_key, "config.toml" if "needs_key" in own else "built in")
-        for name in ("key_env", "key_command"):
-            if value := own.get(name):
-                yield Setting(section, name, value, "config.toml")
+        yield from _key(session, section, info.name, own)
 
 
-def without_password(address: str) -> str:
-    """An address without the password that may stand in it."""
+def _key(session: Session, section: str, provider: str, own: Mapping[str, Any]) -> Iterator[Setting]:
+    """Where a provider's key comes from; the keyring and commands are only asked by `keys status`."""
+    from holychat.credentials.variables import key_variable
     from holychat.log import MASK
 
-    scheme, separator, rest = address.partition("://")
-    authority, slash, path_part = rest.partition("/")
-    if not separator or "@" not in authority:
-        return address
-    return f"{scheme}://{MASK}@{authority.rpartition('@')[2]}{slash}{path_part}"
+    if variable := key_variable(session.settings, provider):
+        yield Setting(section, "key_env", variable, "config.toml" if own.get("key_env") else "built in")
+        if session.environ.get(variable):
+            yield Setting(section, "key", MASK, variable)
+    if command := own.get("key_command"):
+        yield Setting(section, "key_command", command, "config.toml")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holychat import __version__
-from holychat.cli.output import is_terminal, table
+from holychat.cli.output import is_terminal
 from holychat.errors import ExitCode, HolychatError, KeyMissing, KeyRejected, KeyringTrouble, SettingsError
 from holychat.text import clean_line
 
@@ -61,7 +61,7 @@ def doctor(session: Session, as_json: bool, no_network: bool) -> int:
     for finding in _findings(session, no_network):
         findings.append(finding)
         if not as_json:
-            session.out.write(table([(f"{finding.verdict:<7}", f"{finding.topic:<12}", finding.text)]))
+            session.out.line(f"{finding.verdict:<9}{finding.topic:<15}{clean_line(finding.text, 400)}")
     if as_json:
         session.out.json([{"verdict": f.verdict, "topic": f.topic, "text": f.text} for f in findings])
     return ExitCode.FAILED if any(finding.verdict is Verdict.PROBLEM for finding in findings) else ExitCode.DONE
@@ -99,9 +99,9 @@ def _terminal(session: Session) -> Iterator[Finding]:
 def _files(session: Session) -> Iterator[Finding]:
     paths = session.paths
     for topic, path in (
-        ("settings", paths.config_file),
+        ("settings file", paths.config_file),
         ("data", paths.data),
-        ("history", paths.database),
+        ("database", paths.database),
         ("state", paths.state),
         ("log", paths.log_file),
     ):
@@ -117,7 +117,7 @@ def _permissions(topic: str, path: Path) -> Finding:
         return Finding(Verdict.PROBLEM, topic, f"{path}: {error.strerror}")
     if not os.access(path, os.R_OK | os.W_OK):
         return Finding(Verdict.PROBLEM, topic, f"{path} cannot be read and written by you")
-    if os.name == "posix" and mode & 0o077 and topic != "settings":
+    if os.name == "posix" and mode & 0o077 and topic != "settings file":
         shown = oct(stat.S_IMODE(mode))[2:]
         return Finding(Verdict.PROBLEM, topic, f"{path} is open to others (mode {shown}); `chmod go= {path}` mends it")
     return Finding(Verdict.OK, topic, str(path))

@@ -49,8 +49,6 @@ async def _ask_for_models(session: Session, name: str) -> tuple[ModelInfo, ...]:
 @click.pass_obj
 def providers(session: Session, as_json: bool) -> None:
     """List the providers, the default one first, with their address and default model."""
-    from holychat.cli.config import without_password
-
     infos = session.registry.infos()
     default = session.settings.chat.provider
     if as_json:
@@ -59,7 +57,7 @@ def providers(session: Session, as_json: bool) -> None:
                 {
                     "name": info.name,
                     "kind": info.kind,
-                    "base_url": without_password(info.base_url),
+                    "base_url": info.base_url,
                     "model": info.model,
                     "needs_key": info.needs_key,
                     "default": info.name == default,
@@ -72,7 +70,7 @@ def providers(session: Session, as_json: bool) -> None:
         (
             "*" if info.name == default else "",
             info.name,
-            without_password(info.base_url) or "-",
+            info.base_url or "-",
             info.model or "-",
             "key" if info.needs_key else "no key",
         )
