@@ -126,8 +126,10 @@ class KeyringAccess:
             except KeyringError as error:
                 failure.append(error)
             except Exception as error:  # noqa: BLE001  # the keyring boundary: backends raise anything
-                _log.warning("keyring: cannot %s", verb, exc_info=True)
                 failure.append(_translate(error))
+                broken = failure[0].trouble is KeyringTrouble.BROKEN
+                level = logging.WARNING if broken else logging.INFO
+                _log.log(level, "keyring: cannot %s: %s", verb, type(error).__name__, exc_info=broken)
 
         thread = threading.Thread(target=run, name=f"keyring-{verb}", daemon=True)
         thread.start()
