@@ -1,7 +1,8 @@
 """Blocks of a reply: sources that grow, and the lines they have been laid out to.
 
 A block is a row of closed pieces and one open tail. Pieces are laid out once for a width and a look; only the tail is
-laid out again when it grows. So the cost of a frame does not depend on the length of a paragraph, a list or a code block.
+laid out again when it grows. So the cost of a frame does not depend on the length of a paragraph, a list or a code
+block.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from holychat.tui.markdown.lines import Run
     from holychat.tui.markdown.look import Look
+    from holychat.tui.markdown.parsing import References
 
 
 _ENDS_EMPTY = re.compile(r"\n[ \t]*\n\s*\Z")
@@ -32,17 +34,17 @@ class Block:
     Attributes:
         pieces: Sources that will not change any more.
         tail: Source that may still change; "" when the block is closed.
-        environment: What markdown-it remembers of link references, shared by all blocks of a reply.
+        references: Link definitions, shared by all blocks of a message and filled when it is whole.
     """
 
     joint = ""
     """What stands between two pieces in the source."""
 
-    def __init__(self, environment: dict[str, Any], kind: str = "") -> None:
+    def __init__(self, references: References, kind: str = "") -> None:
         self.kind = kind
         self.pieces: list[str] = []
         self.tail = ""
-        self.environment = environment
+        self.references = references
         self._width = 0
         self._look: Look | None = None
         self._lines: list[Line] | None = None
@@ -125,14 +127,14 @@ class Block:
     def layout_piece(self, piece: str, state: Any, width: int, look: Look, *, last: bool) -> tuple[list[Line], Any]:
         """Lines of one piece and the state for the next one; `last` for the tail, which may be empty."""
         del last
-        return (layout_tokens(parse_blocks(piece, self.environment), width, look) if piece else []), state
+        return (layout_tokens(parse_blocks(piece, self.references), width, look) if piece else []), state
 
 
 class PlainBlock(Block):
     """Text shown as it is: a person's own message, or a link definition that Markdown would make vanish."""
 
-    def __init__(self, environment: dict[str, Any], colour: str = "foreground", background: str = "background") -> None:
-        super().__init__(environment)
+    def __init__(self, references: References, colour: str = "foreground", background: str = "background") -> None:
+        super().__init__(references)
         self._colours = (colour, background)
         self.joined = False
         """Whether no empty line comes before it: it goes on with the text of the block above."""
@@ -171,7 +173,7 @@ class ParagraphBlock(Block):
 
     def _runs(self, piece: str, look: Look) -> list[Run]:
         # What stands first in a piece would be read as the start of a block; the guard makes it plain text.
-        tokens = parse_blocks(GUARD + piece, self.environment)
+        tokens = parse_blocks(GUARD + piece, self.references)
         runs = runs_of(tokens[1].children or (), look) if len(tokens) > 1 else []
         if runs:
             runs[0] = (runs[0][0].removeprefix(GUARD), runs[0][1])
@@ -183,8 +185,8 @@ class ParagraphBlock(Block):
 class ListBlock(Block):
     """A list; a piece is one item. The state is the number of the next item and whether a gap comes before it."""
 
-    def __init__(self, environment: dict[str, Any], kind: str = "bullet_list_open", markup: str = "-") -> None:
-        super().__init__(environment, kind)
+    def __init__(self, references: References, kind: str = "bullet_list_open", markup: str = "-") -> None:
+        super().__init__(references, kind)
         self.markup = markup
 
     def layout_piece(self, piece: str, state: Any, width: int, look: Look, *, last: bool) -> tuple[list[Line], Any]:
@@ -193,7 +195,7 @@ class ListBlock(Block):
         if not piece:
             return [], state
         number, gap = state or (None, False)
-        tokens = parse_blocks(piece, self.environment)
+        tokens = parse_blocks(piece, self.references)
         if tokens and tokens[0].type == "ordered_list_open":
             number = int(tokens[0].attrGet("start") or 1) if number is None else number
             tokens[0].attrSet("start", str(number))
@@ -209,8 +211,8 @@ class CodeBlock(Block):
 
     joint = "\n"
 
-    def __init__(self, environment: dict[str, Any], info: str = "") -> None:
-        super().__init__(environment)
+    def __init__(self, references: References, info: str = "") -> None:
+        super().__init__(references)
         self.info = info
         self.closed = False
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holychat.text import clean
 from holychat.tui.markdown.block import Block, CodeBlock, ListBlock, ParagraphBlock, PlainBlock
-from holychat.tui.markdown.parsing import FENCE, GUARD, TopBlock, cut_paragraph, last_space, top_blocks
+from holychat.tui.markdown.parsing import FENCE, GUARD, TopBlock, cut_paragraph, last_space, references_in, top_blocks
 
 if TYPE_CHECKING:
     import re
+
+    from holychat.tui.markdown.parsing import References
 
 SLICE = 4096
 """Characters taken in at one step; bounds the work that one step can be."""
@@ -30,7 +32,7 @@ class MarkdownBody:
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._environment: dict[str, Any] = {}
+        self._references: References = {}
         self._waiting: list[str] = []
         self._tail = ""
         self._open: Block | None = None
@@ -81,10 +83,18 @@ class MarkdownBody:
         self._work()  # a closing fence or a line that was held back may stand in the tail without a line end
         self._close()
         for paragraph in dict.fromkeys(self._forced):
-            whole = Block(self._environment, paragraph.kind)
+            whole = Block(self._references, paragraph.kind)
             whole.pieces = [paragraph.source]
             self.blocks[self.blocks.index(paragraph)] = whole
-        if self._environment.get("references"):
+        self._resolve_references()
+
+    def _resolve_references(self) -> None:
+        """Links to definitions, which may stand anywhere in a message, can be told only when it is whole."""
+        for block in self.blocks:
+            if "]:" in (source := block.source):
+                for label, definition in references_in(source).items():
+                    self._references.setdefault(label, definition)
+        if self._references:
             for block in self.blocks:
                 if "[" in block.source:
                     block.invalidate()
@@ -99,7 +109,7 @@ class MarkdownBody:
             elif not self._mid_line and (opening := FENCE.match(self._tail)) and not _is_inline_code(opening):
                 self._close(discard=True)
                 self._fence = opening[1]
-                self._open = CodeBlock(self._environment, opening[2])
+                self._open = CodeBlock(self._references, opening[2])
                 self.blocks.append(self._open)
                 self._tail = self._tail[opening.end() :]
             elif not self._work_blocks():
@@ -151,14 +161,14 @@ class MarkdownBody:
     def _work_blocks(self) -> bool:
         """Split the tail into blocks; all but the last are closed. Returns whether a code block begins in it."""
         source = GUARD + self._tail if self._mid_line else self._tail
-        tops = top_blocks(source, self._environment)
+        tops = top_blocks(source)
         lines = source.split("\n")
         held = ""
         if len(tops) > 1 and self._is_ambiguous(tops[-1], lines):
             held = lines.pop()
             source = source[: len(source) - len(held)]
             lines.append("")
-            tops = top_blocks(source, self._environment)
+            tops = top_blocks(source)
         if not tops:
             return False
         for index, top in enumerate(tops):
@@ -221,16 +231,16 @@ class MarkdownBody:
 
     def _new_block(self, top: TopBlock) -> Block:
         if top.kind == "paragraph_open":
-            return ParagraphBlock(self._environment)
+            return ParagraphBlock(self._references)
         if top.kind in ("bullet_list_open", "ordered_list_open"):
-            return ListBlock(self._environment, top.kind, top.markup)
+            return ListBlock(self._references, top.kind, top.markup)
         if top.kind == "fence":
-            return CodeBlock(self._environment, top.info)
+            return CodeBlock(self._references, top.info)
         if top.kind == "code_block":
-            return CodeBlock(self._environment)
+            return CodeBlock(self._references)
         if top.kind == "definition":
-            return PlainBlock(self._environment, "muted")
-        return Block(self._environment, top.kind)
+            return PlainBlock(self._references, "muted")
+        return Block(self._references, top.kind)
 
     def _cut_open(self, top: TopBlock, text: str) -> None:
         """Close what can not change any more at the front of the last block."""

@@ -1,8 +1,8 @@
 """Highlighting of code that grows line by line.
 
 Pygments' own loop starts at the first line each time. Here the lexer's state stack is kept between lines, so that a
-line is highlighted once however long the block becomes. A construct that one regular expression matches over several lines
-(a C comment) may be coloured wrongly until the block is closed; `Highlighter.uncertain` tells so.
+line is highlighted once however long the block becomes. A construct that one regular expression matches over several
+lines (a C comment) may be coloured wrongly until the block is closed; `Highlighter.uncertain` tells so.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Highlighter:
         return twin
 
     def _tokens(self, text: str) -> Iterator[tuple[Any, str]]:
+        assert self._lexer is not None
         rules_of = getattr(self._lexer, "_tokens", None)
         if not isinstance(rules_of, dict) or "root" not in rules_of:
             for _, token_type, value in self._lexer.get_tokens_unprocessed(text):

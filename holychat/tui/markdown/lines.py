@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -30,7 +30,7 @@ class Line:
         self.segments = segments
         self.cells = cells
         self.joint = joint
-        self.cache: object = None
+        self.cache: tuple[object, Any] | None = None
 
     @property
     def text(self) -> str:

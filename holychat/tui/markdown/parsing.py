@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -40,9 +40,14 @@ def warm() -> None:
     _splitter().parse("a\n")
 
 
-def parse_blocks(source: str, environment: dict[str, Any]) -> list[Token]:
+References: TypeAlias = dict[str, Any]
+"""Link definitions of a message by their label, as markdown-it keeps them."""
+
+
+def parse_blocks(source: str, references: References) -> list[Token]:
     """Block tokens with their inline children; what nests absurdly deep comes back as one code block."""
-    tokens = _parser().parse(source, environment)
+    # A copy, because markdown-it adds what it finds, and what it finds in a half-arrived line is wrong for good.
+    tokens = _parser().parse(source, {"references": dict(references)})
     if any(token.level >= _DEEPEST for token in tokens):
         return [Token("code_block", "code", 0, content=source)]
     return tokens
@@ -63,14 +68,21 @@ class TopBlock(NamedTuple):
     info: str
 
 
-def top_blocks(source: str, environment: dict[str, Any]) -> list[TopBlock]:
+def references_in(source: str) -> References:
+    """The link definitions of a finished source."""
+    environment: dict[str, References] = {}
+    _splitter().parse(source, environment)
+    return environment.get("references", {})
+
+
+def top_blocks(source: str) -> list[TopBlock]:
     """The top-level blocks of a source, in order, without parsing what is inside lines."""
     source_lines = source.split("\n")
     result: list[TopBlock] = []
     covered = 0
     items: list[int] = []
     opening: Token | None = None
-    for token in _splitter().parse(source, environment):
+    for token in _splitter().parse(source, {}):
         if token.type == "list_item_open" and token.level == 1 and token.map:
             items.append(token.map[0])
         if token.level == 0 and token.nesting >= 0 and token.map:

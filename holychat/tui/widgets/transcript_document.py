@@ -122,6 +122,12 @@ class Document:
         """The message at the end."""
         return self.entry(self._total - 1)
 
+    def load_in_place(self, first: int, messages: Sequence[Message], top: int) -> int:
+        """Take messages; returns the top at which what is seen at `top` is seen afterwards."""
+        place = self._place_of(top)
+        self.load(first, messages)
+        return self._line_of(place, top)
+
     # --- lines ----------------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
@@ -221,6 +227,14 @@ class Document:
             top = self._line_of(place, top)
         return top
 
+    def settle_at(self, position: int, rows: int) -> int:
+        """Lay out `rows` lines from a message on. Returns its first line."""
+        for _ in range(_ROUNDS):
+            top = self.top_of(position)
+            if not self._measure(top, top + rows):
+                break
+        return self.top_of(position)
+
     def settle_end(self, rows: int) -> int:
         """Lay out the last `rows` lines. Returns the top at which they are shown."""
         for _ in range(_ROUNDS):
@@ -264,7 +278,10 @@ class Document:
                 break
             top += height
         if place.entry is None:
-            return top + place.row
+            if not place.page.loaded:
+                return top + place.row
+            index = min(place.row // _GUESSED_LINES, place.page.count - 1)
+            return top + sum(entry.height(self.width) for entry in place.page.entries[:index])
         for entry in place.page.entries:
             if entry is place.entry:
                 break

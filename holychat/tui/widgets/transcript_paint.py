@@ -1,0 +1,60 @@
+"""Painting of a transcript's lines, and reading selected text back from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+if TYPE_CHECKING:
+    from textual.selection import Selection
+
+    from holychat.tui.markdown.lines import Line
+    from holychat.tui.markdown.look import Look
+    from holychat.tui.widgets.transcript_document import Document
+
+GUTTER = 2
+"""Columns before the text: a bar and a space."""
+
+
+def paint(line: Line | None, width: int, look: Look, *, bar: str, colour: str, raised: bool) -> Strip:
+    """A whole line of the widget: the bar in its colour, the text, and fill up to `width` cells."""
+    background = "user" if raised else "background"
+    segments = [Segment(f"{bar:<{GUTTER}}", look.style(colour, background))]
+    cells = GUTTER
+    if line is not None:
+        segments += line.segments
+        cells += line.cells
+    if cells < width:
+        segments.append(Segment(" " * (width - cells), look.style("foreground", background)))
+    strip = Strip(segments, max(cells, width))
+    return strip.crop(0, width) if cells > width else strip
+
+
+def paint_selection(strip: Strip, span: tuple[int, int], style: Style) -> Strip:
+    """The strip with the cells of `span` (an end of -1 means all) in the colours of a selection."""
+    cells = strip.cell_length
+    start = min(max(span[0], GUTTER), cells)
+    end = cells if span[1] == -1 else min(max(span[1], start), cells)
+    over = Style(color=style.color, bgcolor=style.bgcolor)
+    inside = [Segment(segment.text, (segment.style or over) + over) for segment in strip.crop(start, end)]
+    return Strip.join([strip.crop(0, start), Strip(inside), strip.crop(end, cells)])
+
+
+def selected_text(document: Document, selection: Selection) -> str:
+    """The text of a selection: without gutter and fill, wrapped lines joined as they were written."""
+    height = document.height
+    first_y, first_x = (0, 0) if selection.start is None else selection.start.transpose
+    last_y, last_x = (height - 1, -1) if selection.end is None else selection.end.transpose
+    pieces: list[str] = []
+    for y in range(first_y, min(last_y, height - 1) + 1):
+        line = document.line(y)[1]
+        text = "" if line is None else line.text
+        begin = max(first_x - GUTTER, 0) if y == first_y else 0
+        end = max(last_x - GUTTER, 0) if y == last_y and last_x >= 0 else len(text)
+        pieces.append(text[begin:end].rstrip())
+        if y != last_y:
+            pieces.append("\n" if line is None or line.joint is None else line.joint)
+    return "".join(pieces).rstrip("\n")

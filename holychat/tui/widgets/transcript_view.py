@@ -1,0 +1,231 @@
+"""The viewport on a document of messages: what is visible is exact and painted, the rest is guessed.
+
+One widget however long the chat. Its lines come from `transcript_document`, which is asked to lay out what the viewport
+shows; when a guess above it proves wrong, the viewport moves with the text, so that nothing jumps under the
+reader's eyes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.geometry import Size
+from textual.message import Message as Event
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.widget import Widget
+
+from holychat.tui.markdown.look import Look, Palette
+from holychat.tui.widgets.transcript_document import Document
+from holychat.tui.widgets.transcript_paint import GUTTER, paint, paint_selection, selected_text
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.selection import Selection
+    from textual.strip import Strip
+
+    from holychat.tui.widgets.transcript_entry import Entry
+
+WIDEST = 110
+"""Cells of text in a line at most; longer lines are hard to read."""
+_MARGIN = 20
+"""Lines above and below the viewport that are laid out with it."""
+
+
+class TranscriptView(ScrollView, can_focus=False):
+    """A document of messages and the part of it that is seen.
+
+    Attributes:
+        following: Whether the view stays at the end while text arrives. Scrolling up releases it; scrolling down to
+            the end takes it back.
+    """
+
+    DEFAULT_CSS = "TranscriptView { overflow-x: hidden; overflow-y: scroll; }"
+    ALLOW_SELECT = True
+
+    following: reactive[bool] = reactive(True, repaint=False)
+
+    class LinkActivated(Event):
+        """A link was clicked; nothing has been opened."""
+
+        def __init__(self, url: str) -> None:
+            super().__init__()
+            self.url = url
+
+    class FollowChanged(Event):
+        """The view began or ceased to follow the end."""
+
+        def __init__(self, following: bool) -> None:
+            super().__init__()
+            self.following = following
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  Textual's name
+        super().__init__(id=id, classes=classes)
+        self.document = Document(Look())
+        self.marked: Entry | None = None
+        """The message that carries the cursor."""
+        self._moving = False
+
+    # --- where it looks -----------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> int:
+        """Lines that are visible."""
+        return self.scrollable_content_region.height
+
+    def jump_latest(self) -> None:
+        """Go to the end and follow it."""
+        self.following = True
+        self.update_view()
+
+    def page_up(self) -> None:
+        """Go up by a screen, less two lines to keep one's place."""
+        self.scroll_to(y=self.scroll_y - max(self.rows - 2, 1), animate=False, immediate=True)
+
+    def page_down(self) -> None:
+        """Go down by a screen, less two lines."""
+        self.scroll_to(y=self.scroll_y + max(self.rows - 2, 1), animate=False, immediate=True)
+
+    def update_view(self) -> None:
+        """Make the visible part exact, move with the text, set the scroll bar, and paint."""
+        rows, document = self.rows, self.document
+        if not self.is_attached or rows <= 0:
+            return
+        if self.following:
+            top = document.settle_end(rows)
+        else:
+            top = round(self.scroll_y)
+            start = max(top - _MARGIN, 0)
+            top += document.settle(start, rows + 2 * _MARGIN) - start
+        self._set_height(document.height)
+        top = max(min(top, document.height - rows), 0)
+        if top != round(self.scroll_y):
+            self._move_to(top)
+        document.view(top, rows)
+        self.refresh()
+        self.viewport_changed(top, rows)
+
+    def show_from(self, top: int) -> None:
+        """Move with the text after something above it has changed, unless the end is followed."""
+        if not self.following:
+            self._set_height(self.document.height)
+            self._move_to(top)
+        self.update_view()
+
+    def viewport_changed(self, top: int, rows: int) -> None:
+        """Hook: the viewport shows `rows` lines from `top` on."""
+
+    def document_changed(self) -> None:
+        """Messages were added, removed or changed."""
+        self.document.changed()
+        self.update_view()
+
+    def bring_into_view(self, top: int, bottom: int, *, to_top: bool = False) -> None:
+        """Scroll as little as needed to show the lines from `top` to `bottom`; their first where they do not fit."""
+        view = round(self.scroll_y)
+        if to_top or top < view or bottom - top > self.rows:
+            view = top
+        elif bottom > view + self.rows:
+            view = bottom - self.rows
+        self._set_height(self.document.height)
+        self._move_to(view)
+        self.following = view >= self.max_scroll_y
+        self.update_view()
+
+    def bring_message_into_view(self, position: int, *, to_top: bool = False) -> None:
+        """Scroll to a message."""
+        document = self.document
+        top = document.settle_at(position, self.rows + _MARGIN)
+        is_last = position + 1 >= len(document)
+        bottom = document.height if is_last else document.top_of(position + 1)
+        self.bring_into_view(top, bottom, to_top=to_top)
+
+    def _move_to(self, y: int) -> None:
+        self._moving = True
+        self.scroll_to(y=max(y, 0), animate=False, immediate=True, force=True)
+        self._moving = False
+
+    def _set_height(self, height: int) -> None:
+        size = Size(self.scrollable_content_region.width, height)
+        if size != self.virtual_size:
+            # Without set_reactive each streamed line would lay out the whole screen again. The width never changes
+            # and the scroll bar is always there, so nothing but the bar depends on this size.
+            self.set_reactive(Widget.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = height
+
+    # --- what happens to it -------------------------------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay out again what is visible; the rest when it is looked at."""
+        del event
+        width = min(max(self.scrollable_content_region.width - GUTTER - 1, 8), WIDEST)
+        if width == self.document.width:
+            self.update_view()
+            return
+        position = self.document.position_at(round(self.scroll_y))
+        self.document.width = width
+        self.document_changed()
+        if not self.following:
+            self.bring_message_into_view(position, to_top=True)
+
+    def notify_style_update(self) -> None:
+        """The theme has changed."""
+        super().notify_style_update()
+        palette = Palette.from_variables(self.app.theme_variables, self.app.current_theme.dark)
+        if palette != self.document.look.palette:
+            self.document.look = Look(palette)
+            self.document_changed()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """A person scrolls: lay out what comes into view, and see whether the end is left or reached."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self._moving and round(old_value) != round(new_value):
+            self.following = new_value >= self.max_scroll_y
+            self.update_view()
+
+    def watch_following(self, following: bool) -> None:
+        """Tell those who show a hint."""
+        self.post_message(self.FollowChanged(following))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a link tells its address."""
+        href = event.style.meta.get("href")
+        if isinstance(href, str) and href:
+            self.post_message(self.LinkActivated(href))
+
+    # --- painting -----------------------------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the viewport; lines that did not change come from their own cache."""
+        y += round(self.scroll_y)
+        width, look = self.scrollable_content_region.width, self.document.look
+        entry, line, section, row = self.document.line(y)
+        inside = entry is not None and row < entry.height(self.document.width) - 1
+        raised = inside and entry is not None and entry.is_user
+        bar, colour = ("▎", "accent") if raised else (" ", "muted")
+        if entry is not None and section is not None and section is entry.selected_code:
+            bar, colour = "▌", "warning"
+        elif inside and entry is self.marked:
+            bar, colour = "▌", "accent"
+        selection = self.text_selection
+        span = None if selection is None else selection.get_span(y)
+        key = (y, width, bar, span)
+        if line is not None and line.cache is not None and line.cache[0] == key:
+            strip: Strip = line.cache[1]
+            return strip
+        strip = paint(line, width, look, bar=bar, colour=colour, raised=raised)
+        if span is not None:
+            strip = paint_selection(strip, span, self.screen.get_component_rich_style("screen--selection"))
+        strip = strip.apply_offsets(0, y)
+        if line is not None:
+            line.cache = (key, strip)
+        return strip
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text and what ends it."""
+        return selected_text(self.document, selection), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Paint the selection."""
+        del selection
+        self.refresh()
