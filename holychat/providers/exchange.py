@@ -70,7 +70,7 @@ class Exchange:
         response = self._response = await self._run(client.send(request, stream=True))
         self._reader.request_id = self._translator.request_id(response.headers)
         if not response.is_success:
-            body = await self._beginning(min(self._idle, _ERROR_SECONDS))
+            body = await self._beginning(min(self._idle / 2, _ERROR_SECONDS))
             raise self._translator.refusal(response, body)
 
     async def next_events(self) -> list[ReplyEvent]:
@@ -209,7 +209,7 @@ class Exchange:
             return True
         self._over = True
         if "json" not in media:
-            raise self._translator.not_a_reply(response, media, await self._beginning(min(self._idle, _ERROR_SECONDS)))
+            raise self._translator.not_a_reply(response, media, await self._beginning(min(self._idle / 2, _ERROR_SECONDS)))
         await self._read_at_once()
         return False
 

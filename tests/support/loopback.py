@@ -72,6 +72,7 @@ from tests.support.script import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 __all__ = [
@@ -82,9 +83,13 @@ __all__ = [
 
 
 class Loopback:
-    """The server. `with Loopback() as server:` starts it on a free port and stops it at the end."""
+    """The server. `with Loopback() as server:` starts it on a free port and stops it at the end.
 
-    def __init__(self) -> None:
+    With `tls` it speaks https and calls itself localhost.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Request] = []
         self.connections = 0
         self.port = 0
@@ -98,7 +103,7 @@ class Loopback:
     @property
     def url(self) -> str:
         """Scheme, host and port."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self._tls else f"http://127.0.0.1:{self.port}"
 
     @property
     def base_url(self) -> str:
@@ -149,7 +154,7 @@ class Loopback:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=256)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=256, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
