@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holychat.cli.arguments import LAST, chat_number
 from holychat.cli.output import is_terminal
 from holychat.errors import UsageError
 
 if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.domain.chat import ChatOptions
-
-_LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Question:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, at the end.")
 @click.option("--no-save", is_flag=True, help="Leave no trace in the history.")
 @click.option(
-    "-c", "--continue", "chat", is_flag=False, flag_value=_LAST, default=None, metavar="[CHAT]",
+    "-c", "--continue", "chat", is_flag=False, flag_value=LAST, default=None, metavar="[CHAT]",
     help="Go on with the last chat, or with the chat of that number.",
 )  # fmt: skip
 @click.pass_obj
@@ -109,10 +108,10 @@ def ask(
 
 def _sort_out(prompt: str | None, chat: str | None) -> tuple[str | None, int | None]:
     """Prompt and chat number; in `--continue "And then?"` the word after the option is the prompt, not a chat."""
-    if chat is None or chat == _LAST:
+    if chat is None or chat == LAST:
         return prompt, None
-    if chat.isdecimal() and int(chat) > 0:
-        return prompt, int(chat)
+    if (number := chat_number(chat)) is not None:
+        return prompt, number
     if prompt is not None:
         raise UsageError("--continue takes the number of a chat", "`holychat history list` prints the numbers.")
     return chat, None

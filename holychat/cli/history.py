@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holychat.cli.arguments import CHAT
 from holychat.cli.output import is_terminal, table
 from holychat.errors import UsageError
 from holychat.text import clean_line
@@ -21,25 +23,6 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Chat
     from holychat.domain.search import SearchHit
     from holychat.services import Services
-
-
-class ChatNumber(click.ParamType[int | None]):
-    """A chat's number, or `last`; as a value the number, or None for the last chat."""
-
-    name = "chat"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        """Read the number."""
-        if value == "last":
-            return None
-        if not (str(value).isdecimal() and int(value) > 0):
-            self.fail(
-                "CHAT is the number of a chat, or `last`. `holychat history list` prints the numbers.", param, ctx
-            )
-        return int(value)
-
-
-CHAT = ChatNumber()
 
 
 @click.group()
@@ -111,7 +94,8 @@ def export(session: Session, chat: int | None, form: Literal["markdown", "json"]
         return
     from holychat.text import replace_surrogates
 
-    with output.open("x", encoding="utf-8", newline="\n") as file:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(replace_surrogates(text))
     session.out.line(str(output))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holychat import __version__
+from holychat.cli.arguments import LARGEST_NUMBER
 from holychat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class LazyGroup(click.Group):
     epilog='Shell completion: eval "$(_HOLYCHAT_COMPLETE=bash_source holychat)", or zsh_source, fish_source.',
 )
 @click.option("-c", "--continue", "resume", is_flag=True, help="Open the app with the last chat.")
-@click.option("--chat", type=click.IntRange(min=1), metavar="ID", help="Open the app with this chat.")
+@click.option("--chat", type=click.IntRange(1, LARGEST_NUMBER), metavar="ID", help="Open the app with this chat.")
 @click.version_option(__version__, prog_name="holychat", message="%(prog)s %(version)s")
 @click.pass_context
 def root(context: click.Context, resume: bool, chat: int | None) -> int:

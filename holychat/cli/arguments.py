@@ -1,0 +1,35 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+LAST = "last"
+LARGEST_NUMBER = 2**63 - 1
+"""What SQLite can count to."""
+
+
+def chat_number(text: str) -> int | None:
+    """The number of a chat, or None where `text` is not one."""
+    return int(text) if text.isascii() and text.isdecimal() and 0 < int(text) <= LARGEST_NUMBER else None
+
+
+class ChatNumber(click.ParamType[int | None]):
+    """A chat's number, or `last`; as a value the number, or None for the last chat."""
+
+    name = "chat"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Read the number."""
+        if value == LAST:
+            return None
+        if (number := chat_number(str(value))) is None:
+            self.fail(
+                "CHAT is the number of a chat, or `last`. `holychat history list` prints the numbers.", param, ctx
+            )
+        return number
+
+
+CHAT = ChatNumber()
