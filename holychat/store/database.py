@@ -22,7 +22,7 @@ import apsw
 from holychat.errors import StoreError
 from holychat.store.failures import translated
 from holychat.store.files import on_network_file_system, prepare, remember_that_data_is_here
-from holychat.store.migrate import migrate
+from holychat.store.migrate import MIGRATIONS, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Database:
         self._seen_version = self._data_version()
 
     @classmethod
-    def open(cls, path: Path | None) -> Database:
+    def open(cls, path: Path | None, *, migrations: Path = MIGRATIONS) -> Database:
         """Open the database at `path`, making and migrating it where needed; None keeps it in memory. Blocking.
 
         Raises:
@@ -72,7 +72,7 @@ class Database:
             try:
                 if path is not None:
                     _choose_journal(connection, path)
-                migrate(connection, path)
+                migrate(connection, path, migrations)
             except BaseException:
                 connection.close()
                 raise

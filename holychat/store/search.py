@@ -2,8 +2,13 @@
 
 The index is contentless: it is handed folded words (store/folding.py) and keeps no text, so Chinese, Japanese and Thai
 are found by any one or more of their characters, Vietnamese with or without its marks, and a message can be taken out
-without knowing what it once said. Hits come newest first: FTS5 walks its rows in that order without looking at the
-rest, whereas ranking a common word among 200,000 messages has to visit every one of them at each key press.
+without knowing what it once said. Measured over 200,000 messages (133 MB of English, Vietnamese and Chinese): this index
+takes 0.88 of the size of the text and 23 s to build; FTS5's trigram tokenizer takes 3.2 times the text and 74 s, and does
+not find words of two characters, which most Chinese words are. `prefix = '2'` keeps the first letters of a word from
+costing 40 ms (0.2 ms with it); a prefix index for three letters would add 0.36 of the text to save 8 ms.
+
+Hits come newest first: FTS5 walks its rows in that order without looking at the rest, whereas ranking a common word
+has to visit every message that holds it, at each key press.
 """
 
 from __future__ import annotations

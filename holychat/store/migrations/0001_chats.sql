@@ -97,7 +97,7 @@ CREATE TABLE documents (
 
 -- The index holds no text: store/folding.py hands it words, the messages keep the text. See store/search.py for why.
 CREATE VIRTUAL TABLE search_index USING fts5 (
-    words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2', prefix = '2'
 );
 
 CREATE TRIGGER documents_leave_the_index AFTER DELETE ON documents BEGIN
