@@ -164,7 +164,7 @@ class ParagraphBlock(Block):
         """Finished lines of a piece, with its last line handed on."""
         carried: Sequence[Run] = state or ()
         if not piece:
-            return (wrap(carried, width) if carried else []), state
+            return (wrap(_without_end_space(carried), width) if carried else []), state
         lines = wrap([*carried, *self._runs(piece, look)], width)
         if last:
             return lines, None
@@ -180,6 +180,11 @@ class ParagraphBlock(Block):
         if piece[-1:].isspace():
             runs.append((" ", look.inline(0)))
         return runs
+
+
+def _without_end_space(runs: Sequence[Run]) -> list[Run]:
+    *before, (text, style) = runs
+    return [*before, (text.rstrip(" "), style)]
 
 
 class ListBlock(Block):

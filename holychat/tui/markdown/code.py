@@ -8,6 +8,7 @@ lines (a C comment) may be coloured wrongly until the block is closed; `Highligh
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Highlighter:
         self._look = look
         self._lexer = _lexer_for(language)
         self._stack = ["root"]
-        self.uncertain = False
+        self._can_go_on = _keeps_plain_state(self._lexer)
+        self.uncertain = self._lexer is not None and not self._can_go_on
         """True once a construct was seen that may have been cut between two calls."""
 
     def lines(self, text: str) -> list[list[Run]]:
@@ -53,18 +55,17 @@ class Highlighter:
 
     def copy(self) -> Highlighter:
         """A highlighter that goes on from here without touching this one."""
-        twin = object.__new__(Highlighter)
-        twin._look, twin._lexer, twin._stack, twin.uncertain = self._look, self._lexer, [*self._stack], self.uncertain
+        twin = copy(self)
+        twin._stack = [*self._stack]  # noqa: SLF001  our own twin
         return twin
 
     def _tokens(self, text: str) -> Iterator[tuple[Any, str]]:
         assert self._lexer is not None
-        rules_of = getattr(self._lexer, "_tokens", None)
-        if not isinstance(rules_of, dict) or "root" not in rules_of:
-            for _, token_type, value in self._lexer.get_tokens_unprocessed(text):
-                yield token_type, value
+        if self._can_go_on:
+            yield from _run(self._lexer, self._lexer._tokens, text, self._stack)  # noqa: SLF001  no public way
             return
-        yield from _run(self._lexer, rules_of, text, self._stack)
+        for _, token_type, value in self._lexer.get_tokens_unprocessed(text):
+            yield token_type, value
 
 
 def _run(lexer: Any, rules_of: dict[str, Any], text: str, stack: list[str]) -> Iterator[tuple[Any, str]]:
@@ -109,6 +110,16 @@ def _change_state(stack: list[str], change: Any) -> None:
             stack.pop()
     else:
         stack.append(change)
+
+
+def _keeps_plain_state(lexer: Any | None) -> bool:
+    """Whether the lexer runs on Pygments' plain state machine, whose whole state is its stack."""
+    if lexer is None:
+        return False
+    from pygments.lexer import ExtendedRegexLexer, RegexLexer
+
+    own = type(lexer).get_tokens_unprocessed
+    return own is RegexLexer.get_tokens_unprocessed and not isinstance(lexer, ExtendedRegexLexer)
 
 
 def _lexer_for(language: str) -> Any | None:

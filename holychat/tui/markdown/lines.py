@@ -123,7 +123,9 @@ def _break_exact(text: str, base: int, width: int, ranges: list[tuple[int, int, 
             line_cells = 0
         line_cells += cells + len(piece) - len(word)
         position += len(piece)
-    ranges.append((base + line_start, base + len(text), False))
+    # Spaces that hang over the end of the last line are not seen there either.
+    end = len(text) if line_cells <= width else len(text.rstrip(" "))
+    ranges.append((base + line_start, base + max(end, line_start), False))
 
 
 def _folds(word: str, width: int) -> list[int]:

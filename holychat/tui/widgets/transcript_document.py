@@ -218,11 +218,14 @@ class Document:
 
     # --- guesses made exact ---------------------------------------------------------------------------------------
 
-    def settle(self, top: int, rows: int) -> int:
-        """Lay out what `rows` lines from `top` on show. Returns the top at which the same text is shown."""
+    def settle(self, top: int, rows: int, margin: int = 0) -> int:
+        """Lay out what `rows` lines from `top` on show, and `margin` lines around them.
+
+        Returns the top at which the text that was at `top` is now.
+        """
         for _ in range(_ROUNDS):
             place = self._place_of(top)
-            if not self._measure(top, top + rows):
+            if not self._measure(top - margin, top + rows + margin):
                 break
             top = self._line_of(place, top)
         return top

@@ -45,14 +45,14 @@ class TranscriptView(ScrollView, can_focus=False):
 
     following: reactive[bool] = reactive(True, repaint=False)
 
-    class LinkActivated(Event):
+    class LinkActivated(Event, namespace="transcript"):
         """A link was clicked; nothing has been opened."""
 
         def __init__(self, url: str) -> None:
             super().__init__()
             self.url = url
 
-    class FollowChanged(Event):
+    class FollowChanged(Event, namespace="transcript"):
         """The view began or ceased to follow the end."""
 
         def __init__(self, following: bool) -> None:
@@ -94,9 +94,7 @@ class TranscriptView(ScrollView, can_focus=False):
         if self.following:
             top = document.settle_end(rows)
         else:
-            top = round(self.scroll_y)
-            start = max(top - _MARGIN, 0)
-            top += document.settle(start, rows + 2 * _MARGIN) - start
+            top = document.settle(round(self.scroll_y), rows, _MARGIN)
         self._set_height(document.height)
         top = max(min(top, document.height - rows), 0)
         if top != round(self.scroll_y):
