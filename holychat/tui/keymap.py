@@ -69,7 +69,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat.new", "ctrl+n", "new_chat", "new", "New chat", "chat", True),
     Key("chat.list", "ctrl+s", "chats", "chats", "Find and open a chat", "chat", True),
     Key("chat.model", "ctrl+l", "models", "model", "Choose model and provider", "chat", True),
-    Key("chat.commands", "ctrl+p", "command_palette", "commands", "All commands", "chat", True),
+    Key("chat.commands", "ctrl+p", "app.command_palette", "commands", "All commands", "chat", True),
     Key("chat.panel", "f4,ctrl+b", "toggle_panel", "panel", "Show or hide the side panel", "chat", True),
     Key("chat.editor", "ctrl+o", "edit_in_editor", "editor", "Write in $EDITOR", "chat"),
     Key("chat.help", "f1", "help", "help", "Help", "chat", True),

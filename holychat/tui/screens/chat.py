@@ -15,7 +15,7 @@ from holychat.tui.message_actions import MessageActions
 from holychat.tui.screens.chat_dialogs import ChatDialogs
 from holychat.tui.slash_runner import SlashRunner
 from holychat.tui.status import facts
-from holychat.tui.widgets.command_list import CommandList
+from holychat.tui.widgets.command_list import SlashCommandList
 from holychat.tui.widgets.composer import Composer
 from holychat.tui.widgets.conversation_pane import ConversationPane, scroll_page
 from holychat.tui.widgets.footer import KeyFooter
@@ -72,7 +72,7 @@ class ChatScreen(ChatDialogs):
             with Vertical(id="main"):
                 yield self.pane
                 yield QueueLine()
-                yield CommandList()
+                yield SlashCommandList()
                 with Vertical(id="composer-box"):
                     yield self.composer
                 yield StatusLine()
@@ -91,6 +91,15 @@ class ChatScreen(ChatDialogs):
             busy = self.conversation.reply is not None or self.pane.has_focus
             return busy or self._editing is not None or bool(self.composer.completing) or bool(self.conversation.queued)
         return True
+
+    @property
+    def key_labels(self) -> Mapping[str, str]:
+        """What Esc does now, for the footer."""
+        if self.composer.completing:
+            return {"chat.stop": "close", "composer.send": "choose"}
+        if self.conversation.reply is not None:
+            return {"composer.send": "send next"}
+        return {"chat.stop": "cancel" if self._editing is not None else "back"}
 
     # What was typed
 
@@ -111,13 +120,13 @@ class ChatScreen(ChatDialogs):
         text = self.composer.text
         self.drafts.changed(self.unsent_text())
         commands = slash.completions(text) if len(text) < 40 else ()
-        self.query_one(CommandList).commands = commands
+        self.query_one(SlashCommandList).commands = commands
         self.composer.completing = bool(commands)
 
     def on_composer_completion(self, event: Composer.Completion) -> None:
         """Steer the list of slash commands."""
         event.stop()
-        commands = self.query_one(CommandList)
+        commands = self.query_one(SlashCommandList)
         choice = commands.choice
         if event.what in ("up", "down"):
             commands.move(-1 if event.what == "up" else 1)
@@ -232,7 +241,7 @@ class ChatScreen(ChatDialogs):
             self.focus_composer()
 
     def _close_completion(self) -> None:
-        self.query_one(CommandList).commands = ()
+        self.query_one(SlashCommandList).commands = ()
         self.composer.completing = False
 
     def action_scroll_top(self) -> None:

@@ -16,6 +16,7 @@ from holychat.errors import HolychatError
 from holychat.text import clean_line
 from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
+from holychat.tui.widgets.filter_input import FilterInput
 from holychat.tui.widgets.footer import KeyFooter
 
 if TYPE_CHECKING:
@@ -39,22 +40,8 @@ class Chosen:
     message_id: int | None = None
 
 
-class FilterInput(Input):
-    """What to look for; arrow keys go on to the list."""
-
-    async def _on_key(self, event: events.Key) -> None:
-        if event.key in ("down", "pagedown"):
-            event.stop()
-            event.prevent_default()
-            self.screen.query_one(ChatOptions).focus()
-            return
-        await super()._on_key(event)
-
-
 class ChatOptions(OptionList):
     """The chats that fit; typing goes back to the filter."""
-
-    BINDINGS: ClassVar = bindings("chats")
 
     def on_key(self, event: events.Key) -> None:
         """Letters without a meaning here belong to the filter, and so does Up on the first line."""
@@ -63,7 +50,7 @@ class ChatOptions(OptionList):
             event.stop()
             event.prevent_default()
             box.focus()
-        elif event.is_printable and event.character and event.key not in self._bindings.key_to_bindings:
+        elif event.is_printable and event.character and event.key not in self.screen.active_bindings:
             event.stop()
             box.focus()
             box.insert_text_at_cursor(event.character)
@@ -79,6 +66,8 @@ class ChatsScreen(Dialog[Chosen]):
         deleted: Called after a chat was deleted.
         export: Asks for a file and exports a chat.
     """
+
+    BINDINGS: ClassVar = bindings("chats")
 
     def __init__(
         self,
@@ -98,7 +87,8 @@ class ChatsScreen(Dialog[Chosen]):
         self._renamed = renamed
         self._export = export
         self._entries: list[ChatEntry] = []
-        self._wanted = 0
+        self._shown_for: str | None = None
+        self._open_when_shown = False
 
     def compose(self) -> ComposeResult:
         """Filter, list, keys."""
@@ -109,19 +99,23 @@ class ChatsScreen(Dialog[Chosen]):
             yield Static(Content(""), id="chat-count", classes="dialog-hint")
         yield KeyFooter()
 
-    async def on_mount(self) -> None:
-        """Show the newest ones."""
-        await self._fill()
+    def on_resize(self) -> None:
+        """Lines are cut to the width, which is known now."""
+        self.call_after_refresh(self._refill)
+
+    def _refill(self) -> None:
+        self.run_worker(self._fill(self.query_one(ChatOptions).highlighted or 0), exclusive=True, group="filter")
+
+    def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
+        """On to the list."""
+        event.stop()
+        if event.key in ("down", "pagedown") and self._entries:
+            self.query_one(ChatOptions).focus()
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         """Look again."""
         event.stop()
         self.run_worker(self._fill(), exclusive=True, group="filter")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Open the marked one."""
-        event.stop()
-        self.action_open()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open it."""
@@ -142,6 +136,9 @@ class ChatsScreen(Dialog[Chosen]):
         options.clear_options()
         options.add_options([Option(self._prompt(entry, width, now)) for entry in entries])
         options.highlighted = min(mark, len(entries) - 1) if entries else None
+        self._shown_for = text
+        if self._open_when_shown:
+            self.action_open()
         self.query_one("#chat-count", Static).update(Content(_count(len(entries), bool(text))))
 
     def _prompt(self, entry: ChatEntry, width: int, now: datetime) -> Text:
@@ -162,7 +159,10 @@ class ChatsScreen(Dialog[Chosen]):
         return self._entries[marked] if marked is not None and marked < len(self._entries) else None
 
     def action_open(self) -> None:
-        """Open the marked chat."""
+        """Open the marked chat; after fast typing, once the list is that of the whole filter."""
+        if self._shown_for != self.query_one(FilterInput).value:
+            self._open_when_shown = True
+            return
         if (entry := self._entry) is not None:
             self.dismiss(Chosen(entry.chat.id, entry.message_id))
 

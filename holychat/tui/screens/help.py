@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.containers import VerticalScroll
-from textual.widgets import Markdown
+from textual.containers import Vertical
 
+from holychat.domain.chat import Message, MessageState, Role, TextPart
 from holychat.tui.keymap import KEYS, SCOPE_TITLES, key_label, keys_in_force
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.slash import COMMANDS
+from holychat.tui.widgets.conversation_pane import scroll_page
 from holychat.tui.widgets.footer import KeyFooter
+from holychat.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from markdown_it import MarkdownIt
+    from textual import events
     from textual.app import ComposeResult
 
 
@@ -27,23 +29,40 @@ class HelpScreen(Dialog[None]):
         remapped: The person's keymap.
     """
 
-    AUTO_FOCUS: ClassVar[str] = "#help"
-
     def __init__(self, remapped: Mapping[str, str]) -> None:
         super().__init__()
         self._remapped = remapped
 
     def compose(self) -> ComposeResult:
         """A scrolling page."""
-        with VerticalScroll(classes="dialog tall", id="help"):
-            yield Markdown(help_text(self._remapped), open_links=False, parser_factory=_parser)
+        with Vertical(classes="dialog tall"):
+            yield Transcript(id="help")
         yield KeyFooter()
 
+    def on_mount(self) -> None:
+        """The page is laid out like any other Markdown of the app."""
+        page = TextPart(help_text(self._remapped))
+        transcript = self.query_one(Transcript)
+        transcript.add(Message(0, 0, 1, Role.ASSISTANT, MessageState.COMPLETE, (page,), 0))
+        transcript.following = False
+        self.call_after_refresh(transcript.scroll_home, animate=False)
 
-def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    return MarkdownIt("gfm-like", {"html": False})
+    def on_key(self, event: events.Key) -> None:
+        """Scroll."""
+        transcript = self.query_one(Transcript)
+        match event.key:
+            case "up" | "k":
+                transcript.scroll_up(animate=False)
+            case "down" | "j":
+                transcript.scroll_down(animate=False)
+            case "pageup":
+                scroll_page(transcript, -1)
+            case "pagedown" | "space":
+                scroll_page(transcript, 1)
+            case "home" | "g":
+                transcript.scroll_home(animate=False)
+            case "end" | "G":
+                transcript.scroll_end(animate=False)
 
 
 def help_text(remapped: Mapping[str, str]) -> str:

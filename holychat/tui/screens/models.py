@@ -16,6 +16,7 @@ from holychat.errors import HolychatError
 from holychat.text import clean_line
 from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
+from holychat.tui.widgets.filter_input import FilterInput
 from holychat.tui.widgets.footer import KeyFooter
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ class ModelsScreen(Dialog[ChatOptions]):
         self._provider = options.provider
         self._models: tuple[str, ...] = ()
         self._shown: list[str] = []
+        self._shown_for: str | None = None
 
     def compose(self) -> ComposeResult:
         """Provider, name, list."""
         with Vertical(classes="dialog wide"):
             yield Static(Content("Model"), classes="dialog-title")
             yield Static(Content(""), id="provider-line")
-            yield Input(placeholder="Type to filter, or any model name", id="model-name")
+            yield FilterInput(placeholder="Type to filter, or any model name", id="model-name")
             yield OptionList(markup=False, id="model-list")
             yield Static(Content(""), id="model-hint", classes="dialog-hint")
         yield KeyFooter()
@@ -68,6 +70,7 @@ class ModelsScreen(Dialog[ChatOptions]):
             line.append(" ")
         self.query_one("#provider-line", Static).update(line)
         self._models = (self._default_model,) if self._default_model else ()
+        self._shown_for = None
         self._fill()
         self.run_worker(self._fetch(self._provider), exclusive=True, group="models")
 
@@ -90,6 +93,9 @@ class ModelsScreen(Dialog[ChatOptions]):
 
     def _fill(self) -> None:
         wanted = self.query_one(Input).value.strip()
+        marked_now = self.query_one(OptionList).highlighted
+        kept = self._shown[marked_now] if marked_now is not None and wanted == self._shown_for else None
+        self._shown_for = wanted
         words = wanted.lower().split()
         self._shown = [name for name in self._models if all(word in name.lower() for word in words)]
         if wanted and wanted not in self._shown:
@@ -100,6 +106,8 @@ class ModelsScreen(Dialog[ChatOptions]):
         current = self._options.model or self._default_model
         marked = self._shown.index(current) if not wanted and current in self._shown else 0
         options.highlighted = marked if self._shown else None
+        if kept is not None and kept in self._shown:
+            options.highlighted = self._shown.index(kept)
 
     def _prompt(self, name: str, wanted: str) -> Text:
         text = Text(clean_line(name, 100), no_wrap=True, overflow="ellipsis")
@@ -117,31 +125,24 @@ class ModelsScreen(Dialog[ChatOptions]):
         event.stop()
         self._fill()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Use the marked name."""
-        event.stop()
-        self.action_choose()
-
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Use it."""
         event.stop()
         self.action_choose()
 
-    def key_down(self) -> None:
-        """Mark the next name."""
-        self.query_one(OptionList).action_cursor_down()
-
-    def key_up(self) -> None:
-        """Mark the name before."""
-        self.query_one(OptionList).action_cursor_up()
-
-    def key_pagedown(self) -> None:
-        """A page on."""
-        self.query_one(OptionList).action_page_down()  # type: ignore[no-untyped-call]
-
-    def key_pageup(self) -> None:
-        """A page back."""
-        self.query_one(OptionList).action_page_up()  # type: ignore[no-untyped-call]
+    def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
+        """Move the mark; the filter keeps the focus."""
+        event.stop()
+        options = self.query_one(OptionList)
+        match event.key:
+            case "down":
+                options.action_cursor_down()
+            case "up":
+                options.action_cursor_up()
+            case "pagedown":
+                options.action_page_down()  # type: ignore[no-untyped-call]
+            case "pageup":
+                options.action_page_up()  # type: ignore[no-untyped-call]
 
     def action_next_provider(self) -> None:
         """Look at the next provider."""
@@ -153,6 +154,7 @@ class ModelsScreen(Dialog[ChatOptions]):
 
     def action_choose(self) -> None:
         """Use the marked model of the provider shown."""
+        self._fill()
         marked = self.query_one(OptionList).highlighted
         model = self._shown[marked] if marked is not None and marked < len(self._shown) else ""
         self.dismiss(dataclasses.replace(self._options, provider=self._provider, model=model))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _VISIBLE = 6
 
 
-class CommandList(Widget):
+class SlashCommandList(Widget):
     """A short list over the composer; it never takes the focus, the composer steers it."""
 
     COMPONENT_CLASSES = {"command--name", "command--argument", "command--help", "command--marked"}  # noqa: RUF012

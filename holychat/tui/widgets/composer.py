@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from textual import events
 
-_LARGE_PASTE = 200_000
-"""Characters above which a paste is not kept in the undo history twice over by soft wrapping while it arrives."""
-
 
 class Composer(TextArea):
     """A text area that sends: grows with its text, knows when a slash command is being typed.
@@ -99,6 +96,16 @@ class Composer(TextArea):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Completing needs an open list."""
         return self.completing if action == "complete" else True
+
+    def on_focus(self) -> None:
+        """The box around it shows where typing goes; a class, because `:focus-within` restyles whole subtrees."""
+        if self.parent is not None:
+            self.parent.add_class("-focused")
+
+    def on_blur(self) -> None:
+        """Somewhere else now."""
+        if self.parent is not None:
+            self.parent.remove_class("-focused")
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Tell what the text is now."""

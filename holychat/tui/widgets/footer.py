@@ -10,6 +10,8 @@ from textual.widget import Widget
 from holychat.tui.keymap import KEYS, key_label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.screen import Screen
     from textual.visual import VisualType
 
@@ -18,7 +20,7 @@ _ORDER = {
     for place, binding_id in enumerate(
         ["chat.stop", "dialog.close", "composer.send", "composer.complete"]
         + [key.id for key in KEYS if key.scope in ("messages", "chats", "models")]
-        + ["chat.list", "chat.new", "chat.model", "chat.panel", "chat.commands", "chat.help", "app.quit"]
+        + ["chat.list", "chat.new", "chat.help", "app.quit", "chat.model", "chat.commands", "chat.panel"]
     )
 }
 
@@ -62,7 +64,9 @@ class KeyFooter(Widget):
 
 def _shown_keys(screen: Screen[object]) -> list[tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
+    labels: Mapping[str, str] = getattr(screen, "key_labels", {})
     for _node, binding, enabled, _tooltip in screen.active_bindings.values():
         if binding.show and enabled and binding.id and binding.id not in found:
-            found[binding.id] = (key_label(binding.key, short=True), binding.description)
+            label = labels.get(binding.id, binding.description)
+            found[binding.id] = (key_label(binding.key, short=True), label)
     return [found[binding_id] for binding_id in sorted(found, key=lambda name: _ORDER.get(name, len(_ORDER)))]

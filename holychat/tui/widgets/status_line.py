@@ -105,8 +105,8 @@ def right_pieces(facts: Facts) -> list[_Piece]:
     if facts.tokens_per_second is not None:
         pieces.append(_Piece(f"{about}{facts.tokens_per_second:,.0f} tok/s", "muted", 3))
     if facts.input_tokens is not None or facts.output_tokens is not None:
-        counts = f"{_count(facts.input_tokens)} in {about}{_count(facts.output_tokens)} out"
-        pieces.append(_Piece(counts, "muted", 2))
+        given = f"{_count(facts.input_tokens)} in " if facts.input_tokens is not None else ""
+        pieces.append(_Piece(f"{given}{about}{_count(facts.output_tokens)} out", "muted", 2))
     if facts.cost is not None:
         pieces.append(_Piece(money(facts.cost), "muted", 2))
     return pieces
