@@ -33,7 +33,7 @@ class Masker:
         """Learn a key. Very short ones are passed over: masking them would garble ordinary words."""
         if len(secret) >= _SHORTEST_SECRET:
             self._secrets.add(secret)
-            if len(secret) > 2 * _TAIL:
+            if len(secret) >= _TAIL + _SHORTEST_SECRET:
                 self._secrets.add(secret[-_TAIL:])
 
     def __call__(self, text: str) -> str:

@@ -12,14 +12,14 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from holychat.errors import ProviderError
-from holychat.providers.bodies import BodyError, BodyReader, read_beginning, read_whole
+from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginning, read_whole
 from holychat.providers.clock import IdleClock
 from holychat.providers.reply import ReplyReader
 from holychat.providers.sse import EventReader, media_type
 from holychat.providers.wire_types import WireError, decode_completion, decode_models
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Iterator
 
     import httpx
 
@@ -33,7 +33,9 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 REPLY_LIMIT = 64 * 1024 * 1024
-"""Bytes of a reply at most, after decompression."""
+"""Bytes of a stream at most, after decompression."""
+WHOLE_LIMIT = 16 * 1024 * 1024
+"""Bytes of a reply or a model list that comes in one piece."""
 ERROR_LIMIT = 64 * 1024
 """Bytes read of an error body."""
 _ERROR_SECONDS = 5.0
@@ -56,6 +58,7 @@ class Exchange:
         self._reader = ReplyReader(translator, "")
         self._events: EventReader | None = None
         self._body: BodyReader | None = None
+        self._pieces: Iterator[bytes] = iter(())
         self._over = False
         self._finished = False
         self._trouble: ProviderError | None = None
@@ -179,16 +182,18 @@ class Exchange:
         assert self._events is not None
         reader = self._reader
         while not reader.has_events:
-            try:
-                raw = await self._raw.__anext__()
-            except StopAsyncIteration:
-                self._over = True
-                self._read_last()
-                return
+            piece = next(self._pieces, None)
+            if piece is None:
+                try:
+                    self._pieces = self._body.feed(await self._raw.__anext__())
+                except StopAsyncIteration:
+                    self._over = True
+                    self._read_last()
+                    return
+                continue
             payload = False
-            for piece in self._body.feed(raw):
-                for name, data in self._events.feed(piece):
-                    payload |= reader.read(name, data)
+            for name, data in self._events.feed(piece):
+                payload |= reader.read(name, data)
             if reader.done:
                 self._over = True
                 return
@@ -196,6 +201,8 @@ class Exchange:
                 self._clock.allow(_AFTER_FINISH)
             elif payload:
                 self._clock.restart()
+            elif len(piece) == PIECE:
+                await asyncio.sleep(0)  # much data and nothing in it must not hold up everyone else
 
     async def _begin(self) -> bool:
         """Look at the media type; False when the answer is no stream and was read as a whole."""
@@ -209,7 +216,9 @@ class Exchange:
             return True
         self._over = True
         if "json" not in media:
-            raise self._translator.not_a_reply(response, media, await self._beginning(min(self._idle / 2, _ERROR_SECONDS)))
+            raise self._translator.not_a_reply(
+                response, media, await self._beginning(min(self._idle / 2, _ERROR_SECONDS))
+            )
         await self._read_at_once()
         return False
 
@@ -221,7 +230,7 @@ class Exchange:
 
     async def _json_body(self) -> bytes:
         assert self._response is not None
-        body = await read_whole(self._response, REPLY_LIMIT)
+        body = await read_whole(self._response, WHOLE_LIMIT)
         if body.lstrip()[:1] not in (b"{", b"["):
             raise self._translator.not_a_reply(self._response, media_type(self._response), body)
         return body

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import holychat
-from holychat.errors import ProviderError, RequestRefused, Unreachable
+from holychat.errors import Outcome, ProviderError, RequestRefused, Unreachable
 
 if TYPE_CHECKING:
     import ssl
@@ -107,36 +107,28 @@ class HttpPool:
         return base.copy_with(path=base.path.rstrip("/") + path)
 
     def _build(self) -> httpx.AsyncClient:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx
 
-        try:
-            url = httpx.URL(self._base_url)
-        except httpx.InvalidURL:
-            url = httpx.URL("")
-        if url.scheme not in ("http", "https") or not url.host:
-            raise RequestRefused(
-                f"The address of {self._name} is not an http or https address",
-                f"Set base_url in [providers.{self._name}], for example https://api.example.com/v1.",
-                provider=self._name,
-            )
+        scheme = self._scheme()
+        importlib.import_module("httpx_sse")
         with contextlib.suppress(ImportError):
             # anyio loads its backend with the first connection; better here than in the way of the first token.
             importlib.import_module("anyio._backends._asyncio")
-        importlib.import_module("httpx_sse")
-        limits = httpx.Limits(
-            max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
-        )
+        tls = self._tls_context(scheme)
         # Reading is watched by the idle clock, which unlike a read timeout is not fooled by keep-alive comments.
         read = max(_GENEROUS, 2 * self._network.idle_timeout)
-        timeout = httpx.Timeout(read, connect=self._network.connect_timeout, pool=None)
-        tls = self._tls_context(url.scheme)
         try:
             return httpx.AsyncClient(
                 headers={"User-Agent": f"holychat/{holychat.__version__}"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 transport=self._transport,
                 verify=tls,
-                limits=limits,
-                timeout=timeout,
+                limits=httpx.Limits(
+                    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
+                ),
+                timeout=httpx.Timeout(read, connect=self._network.connect_timeout, pool=None),
                 follow_redirects=False,
                 trust_env=not is_loopback(self._base_url),
             )
@@ -149,6 +141,22 @@ class HttpPool:
             "Correct or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or install holychat with socksio beside it.",
             provider=self._name,
             retryable=False,
+        )
+
+    def _scheme(self) -> str:
+        import httpx
+
+        try:
+            url = httpx.URL(self._base_url)
+        except httpx.InvalidURL:
+            url = httpx.URL("")
+        if url.scheme in ("http", "https") and url.host:
+            return url.scheme
+        raise RequestRefused(
+            f"The address of {self._name} is not an http or https address",
+            f"Set base_url in [providers.{self._name}], for example https://api.example.com/v1.",
+            provider=self._name,
+            outcome=Outcome.NEVER_SENT,
         )
 
     def _tls_context(self, scheme: str) -> ssl.SSLContext:
