@@ -91,10 +91,7 @@ class TranscriptView(ScrollView, can_focus=False):
         rows, document = self.rows, self.document
         if not self.is_attached or rows <= 0:
             return
-        if self.following:
-            top = document.settle_end(rows)
-        else:
-            top = document.settle(round(self.scroll_y), rows, _MARGIN)
+        top = document.settle_end(rows) if self.following else document.settle(round(self.scroll_y), rows, _MARGIN)
         self._set_height(document.height)
         top = max(min(top, document.height - rows), 0)
         if top != round(self.scroll_y):
