@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holychat import __version__
-from holychat.cli.arguments import LARGEST_NUMBER
+from holychat.cli.arguments import LAST, chat_number
 from holychat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class LazyGroup(click.Group):
     epilog='Shell completion: eval "$(_HOLYCHAT_COMPLETE=bash_source holychat)", or zsh_source, fish_source.',
 )
 @click.option("-c", "--continue", "resume", is_flag=True, help="Open the app with the last chat.")
-@click.option("--chat", type=click.IntRange(1, LARGEST_NUMBER), metavar="ID", help="Open the app with this chat.")
+@click.option("--chat", metavar="ID", help="Open the app with this chat.")
 @click.version_option(__version__, prog_name="holychat", message="%(prog)s %(version)s")
 @click.pass_context
-def root(context: click.Context, resume: bool, chat: int | None) -> int:
+def root(context: click.Context, resume: bool, chat: str | None) -> int:
     """A keyboard-driven terminal chat that streams replies live and keeps every word of them.
 
     Without a command the app opens.
@@ -76,7 +76,10 @@ def root(context: click.Context, resume: bool, chat: int | None) -> int:
         return 0
     if resume and chat is not None:
         raise UsageError("--continue and --chat exclude each other", "Give one of them.")
-    return _open_app(context.obj, chat, resume)
+    number = None if chat is None or chat == LAST else chat_number(chat)
+    if number is None and chat not in (None, LAST):
+        raise UsageError("--chat takes the number of a chat", "`holychat history list` prints the numbers.")
+    return _open_app(context.obj, number, resume or chat == LAST)
 
 
 def _open_app(session: Session, chat: int | None, resume: bool) -> int:
@@ -87,6 +90,7 @@ def _open_app(session: Session, chat: int | None, resume: bool) -> int:
         raise UsageError("The app needs a terminal for its input and its output", hint)
     if sys.platform != "win32" and session.environ.get("TERM", "") in ("", "dumb"):
         raise UsageError("The app needs a terminal that can place text (TERM is dumb or not set)", hint)
+    session.start_log()
     from holychat.tui import run
 
-    return run(session.paths, session.settings, chat=chat, resume=resume)
+    return run(session.paths, session.settings, chat=chat, resume=resume, masker=session.masker)

@@ -86,7 +86,7 @@ class Shell:
                 process.kill()
             process.communicate()
 
-    def run_in_terminal(self, *arguments: str, typed: bytes = b"", wait_for: bytes = b"") -> Done:
+    def run_in_terminal(self, *arguments: str, typed: bytes = b"", wait_for: bytes = b"", **environ: str) -> Done:
         """Run in a terminal of 100x30, typing `typed` once `wait_for` is shown; `out` is all that was sent to it."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
@@ -95,7 +95,7 @@ class Shell:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=self._environ | {"TERM": "xterm-256color"},
+            env=self._environ | {"TERM": "xterm-256color"} | environ,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
