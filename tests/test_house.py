@@ -26,6 +26,7 @@ LARGER: dict[str, tuple[int, str]] = {}
 """Named exceptions to the budgets: "path" or "path::name" -> (lines, why it can not be smaller)."""
 
 BROAD_HANDLERS: dict[str, str] = {
+    "holychat/chat/turn.py::_run": "turn task",
     "holychat/credentials/keyring_access.py::_call": "keyring call",
     "holychat/credentials/keyring_access.py::run": "keyring call (the thread inside)",
 }
@@ -191,15 +192,14 @@ def test_the_readme_opens_with_a_picture_and_two_commands_of_one_line() -> None:
         assert block[1].startswith("python3 -m venv .venv && ")
 
 
-def test_nothing_in_the_repository_names_a_machine_or_a_registry() -> None:
+def test_nothing_in_the_repository_names_this_machine_or_a_registry() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         pytest.skip("not a clone: an unpacked source archive has no list of tracked files")
-    pattern = re.compile(r"files\.pythonhosted|[\"' (=](?:/root/|/home/\w+/|/Users/\w+/)")
+    telling = ["files.python" + "hosted", f"{Path.home()}/", f"{ROOT}/"]
     found = []
     for name in listed.stdout.splitlines():
-        file = ROOT / name
-        if file.suffix in {".py", ".md", ".toml", ".tcss", ".sql", ".svg", ""} and file.is_file():
+        if (file := ROOT / name).is_file():
             text = file.read_text(encoding="utf-8", errors="replace")
-            found += [f"{name}: {hit}" for hit in pattern.findall(text)]
-    assert [hit for hit in found if not hit.startswith("tests/test_house.py")] == []
+            found += [f"{name}: {word}" for word in telling if word in text]
+    assert found == []
