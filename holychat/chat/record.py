@@ -81,12 +81,6 @@ class TurnRecord:
             failure=failure,
         )
 
-    @property
-    def size(self) -> int:
-        """Characters that `accounted` may have to count."""
-        sent = sum(len(message.text) for message in self.request.messages) if self.request else 0
-        return sent + len(self.buffer.everything())
-
     def accounted(self, message: Message) -> Message:
         """The ended answer with usage and cost; unchanged where the provider never took the request on."""
         if self.request is None or not self._accepted:

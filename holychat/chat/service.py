@@ -7,12 +7,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
+from holychat.chat.accounting import price_of
 from holychat.chat.attachments import load_file
 from holychat.chat.export import as_json, as_markdown
 from holychat.chat.retry import RetryPolicy
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, SearchHit
+from holychat.domain.usage import Usage
 from holychat.errors import StoreError, UsageError
 from holychat.store import chats, messages, search
 
@@ -261,6 +263,7 @@ class ChatService:
         """Do ahead what the first message would otherwise wait for. Never fails."""
         with contextlib.suppress(StoreError, OSError):
             await asyncio.to_thread(self._owners.own)
+            await asyncio.to_thread(price_of, "", "", Usage())
             await self._database.write(lambda c: chats.delete_abandoned(c, _now_ms()))
 
     async def changes(self, interval: float = 1.0) -> AsyncGenerator[None, None]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SLICE_SECONDS = 0.008
-_WORTH_A_THREAD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +266,9 @@ class Turn:
         return self._settling
 
     async def _store(self) -> None:
-        record = self._record
         try:
-            if record.size < _WORTH_A_THREAD:
-                self._answer = record.accounted(self._answer)
-            else:
-                self._answer = await asyncio.to_thread(record.accounted, self._answer)
+            # Counting a long reply, or reading the prices for the first time, takes longer than a frame.
+            self._answer = await asyncio.to_thread(self._record.accounted, self._answer)
         finally:
             # Whatever counting may run into, the text is kept.
             await self._keep(self._answer)

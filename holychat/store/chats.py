@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from holychat.domain.search import ChatEntry
 from holychat.errors import UsageError
-from holychat.store.folding import fold, storable
+from holychat.store.folding import key, storable
 from holychat.store.rows import CHAT_COLUMNS, chat_of
-from holychat.store.search import match_expression, matches, snippet, terms_of, text_of
+from holychat.store.search import MOST_TERMS, match_expression, matches, snippet, terms_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def rename(connection: Connection, chat_id: int, title: str) -> Chat:
     """Give a chat a title; an empty one is filled again by the next message."""
     get(connection, chat_id)
     title = storable(title).strip()
-    connection.execute("UPDATE chats SET title = ?, title_key = ? WHERE id = ?", (title, fold(title), chat_id))
+    connection.execute("UPDATE chats SET title = ?, title_key = ? WHERE id = ?", (title, key(title), chat_id))
     return get(connection, chat_id)
 
 
@@ -177,7 +177,7 @@ def _listed(connection: Connection) -> Iterator[Chat]:
 
 
 def _titled(connection: Connection, filter_text: str) -> Iterator[Chat]:
-    words = fold(storable(filter_text)).replace('"', " ").split()
+    words = key(filter_text).replace('"', " ").split()[:MOST_TERMS]
     if not words:
         return iter(())
     holds_all = " AND ".join(["instr(c.title_key, ?)"] * len(words))

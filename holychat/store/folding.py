@@ -53,6 +53,11 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_TABLE)
 
 
+def key(text: str) -> str:
+    """What a title is found by: folded, whichever way its marks were typed."""
+    return text.lower() if text.isascii() else fold(unicodedata.normalize("NFC", storable(text)))
+
+
 def words(text: str) -> str:
     """Text for the index: folded, and each character of a script without spaces a word of its own."""
     if text.isascii():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from holychat.domain.chat import AttachmentPart, Message, MessageState, ReasoningPart, Role, TextPart, title_from
 from holychat.errors import UsageError
 from holychat.store import chats
-from holychat.store.folding import fold, storable
+from holychat.store.folding import key, storable
 from holychat.store.rows import MESSAGE_COLUMNS, failure_column, merged, messages_of
 from holychat.store.search import index_message
 
@@ -115,7 +115,7 @@ def add_question(
         UPDATE chats SET draft = iif(?1, draft, ''), updated_ms = ?2, unseen = 0, title = iif(title = '', ?3, title),
             title_key = iif(title = '', ?4, title_key) WHERE id = ?5
         """,
-        (keep_draft, now_ms, title, fold(title), chat_id),
+        (keep_draft, now_ms, title, key(title), chat_id),
     )
     return get(connection, message_id)
 
@@ -165,10 +165,13 @@ def finish_reply(connection: Connection, message: Message, owner: str, *, unseen
     """Store a reply whole, as it is in `message`, index it, and let go of it.
 
     Returns:
-        The message as stored. Where the chat was deleted meanwhile, or another process took the row over because it
-        believed this one dead, nothing is written and `message` comes back as it is.
+        The message as stored. Where the chat was deleted meanwhile, or another process is writing the row, nothing is
+        stored and `message` comes back as it is.
     """
-    held = connection.execute("SELECT 1 FROM messages WHERE id = ? AND owner = ?", (message.id, owner)).get
+    # A row that was let go for us, because another process took us for dead, is taken back: we have all of the text.
+    held = connection.execute(
+        "SELECT 1 FROM messages WHERE id = ? AND (owner = ? OR state = 'interrupted')", (message.id, owner)
+    ).get
     if not held:
         return message
     usage, cost, timing = message.usage, message.cost, message.timing

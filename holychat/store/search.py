@@ -2,10 +2,10 @@
 
 The index is contentless: it is handed folded words (store/folding.py) and keeps no text, so Chinese, Japanese and Thai
 are found by any one or more of their characters, Vietnamese with or without its marks, and a message can be taken out
-without knowing what it once said. Measured over 200,000 messages (133 MB of English, Vietnamese and Chinese): this index
-takes 0.88 of the size of the text and 23 s to build; FTS5's trigram tokenizer takes 3.2 times the text and 74 s, and does
-not find words of two characters, which most Chinese words are. `prefix = '2'` keeps the first letters of a word from
-costing 40 ms (0.2 ms with it); a prefix index for three letters would add 0.36 of the text to save 8 ms.
+without knowing what it once said. Measured over 200,000 messages (133 MB of English, Vietnamese and Chinese): this
+index takes 0.88 of the size of the text and 23 s to build; FTS5's trigram tokenizer takes 3.2 times the text and 74 s,
+and does not find words of two characters, which most Chinese words are. `prefix = '2'` keeps the first letters of a
+word from costing 40 ms (0.2 ms with it); a prefix index for three letters would add 0.36 of the text to save 8 ms.
 
 Hits come newest first: FTS5 walks its rows in that order without looking at the rest, whereas ranking a common word
 has to visit every message that holds it, at each key press.
@@ -14,11 +14,12 @@ has to visit every message that holds it, at each key press.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from holychat.domain.chat import Role
 from holychat.domain.search import SearchHit
-from holychat.store.folding import fold, words
+from holychat.store.folding import fold, key, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _QUOTED_OR_WORD = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _WORD = re.compile(r"\w")
+MOST_TERMS = 32
+"""Words of a query that are looked at; SQLite bounds the depth of an expression, and nobody types so many."""
 _SHORTEST_PREFIX = 2
 _BEFORE = 30
 _SNIPPET = 120
@@ -52,8 +55,8 @@ def forget_message(connection: Connection, message_id: int) -> None:
 
 def terms_of(query: str) -> list[str]:
     """What a person typed, as folded words and quoted phrases; pieces without a letter or digit are left out."""
-    found = ((phrase or word) for phrase, word in _QUOTED_OR_WORD.findall(query))
-    return [fold(term).strip() for term in found if _WORD.search(term)]
+    found = ((phrase or word).strip() for phrase, word in _QUOTED_OR_WORD.findall(key(query)))
+    return list(islice((term for term in found if _WORD.search(term)), MOST_TERMS))
 
 
 def match_expression(query: str, *, typing: bool) -> str:

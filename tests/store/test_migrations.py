@@ -1,0 +1,170 @@
+"""Migrations: once, all or nothing, with a copy of what was there, and never backwards."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from holychat.errors import StoreDamaged, StoreTooNew
+from holychat.store import chats
+from holychat.store.database import Database
+from holychat.store.migrate import MIGRATIONS, known_version
+from tests.store.tools import expect, files_beside, is_sound, python, talk, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPEN = """
+import sys
+from pathlib import Path
+from holychat.store.database import Database
+print("ready", flush=True)
+sys.stdin.readline()
+database = Database.open(Path(sys.argv[1]), migrations=Path(sys.argv[2]))
+print("open", flush=True)
+database.close()
+"""
+
+SLOW = """
+CREATE TABLE half (done INTEGER);
+INSERT INTO half VALUES (1);
+INSERT INTO half
+WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT count(*) FROM n;
+"""
+
+
+@pytest.fixture
+def next_version(tmp_path: Path) -> Path:
+    """The migrations there are, and room for one more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    return folder
+
+
+def add_migration(folder: Path, sql: str) -> int:
+    number = known_version(folder) + 1
+    (folder / f"{number:04}_test.sql").write_text(sql)
+    return number
+
+
+def version_of(path: Path) -> int:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        return int(connection.pragma("user_version"))
+    finally:
+        connection.close()
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.copy"))
+
+
+def test_a_new_database_has_the_newest_version_and_no_copy(path: Path) -> None:
+    Database.open(path).close()
+    assert version_of(path) == known_version()
+    assert copies(path) == []
+
+
+def test_a_migration_keeps_a_private_whole_copy_of_what_was_there(path: Path, next_version: Path) -> None:
+    old = Database.open(path)
+    talk(old, ("tea?", "yes"))
+    # Still open, so the last writes are in the -wal and not in the file: the copy must have them all the same.
+    add_migration(next_version, "ALTER TABLE chats ADD COLUMN colour TEXT;")
+    Database.open(path, migrations=next_version).close()
+    old.close()
+    assert version_of(path) == known_version() + 1
+    (copy,) = copies(path)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert f"version-{known_version()}" in copy.name
+    restored = Database.open(copy)
+    assert [entry.chat.title for entry in restored.read_now(lambda c: chats.entries(c, "", 9, 0))] == ["tea?"]
+    assert is_sound(restored)
+    restored.close()
+
+
+def test_a_newer_database_is_refused_and_left_alone(path: Path, next_version: Path) -> None:
+    newer = add_migration(next_version, "CREATE TABLE later (x);")
+    Database.open(path, migrations=next_version).close()
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match=f"version {newer}") as caught:
+        Database.open(path)
+    assert f"version {newer}" in caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_fails_leaves_the_old_version_and_its_data(path: Path, next_version: Path) -> None:
+    database = Database.open(path)
+    talk(database, ("tea?", "yes"))
+    database.close()
+    add_migration(next_version, "CREATE TABLE half (x); INSERT INTO half VALUES (1); INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(Exception, match="nowhere"):
+        Database.open(path, migrations=next_version)
+    database = Database.open(path)
+    assert len(database.read_now(lambda c: chats.entries(c, "", 9, 0))) == 1
+    assert not database.read_now(lambda c: c.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").get)
+    database.close()
+
+
+def test_a_migration_that_breaks_references_is_not_kept(path: Path, next_version: Path) -> None:
+    database = Database.open(path)
+    talk(database, ("tea?", "yes"))
+    database.close()
+    add_migration(next_version, "DELETE FROM chats;")
+    with pytest.raises(StoreDamaged, match="refer to nothing"):
+        Database.open(path, migrations=next_version)
+    assert version_of(path) == known_version()
+
+
+def test_a_process_killed_inside_a_migration_leaves_the_old_version(path: Path, next_version: Path) -> None:
+    database = Database.open(path)
+    talk(database, ("tea?", "yes"))
+    database.close()
+    add_migration(next_version, SLOW)
+    process = python(OPEN, path, next_version)
+    expect(process, "ready")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    # The copy is made inside the transaction, right before the script that never ends.
+    wait_until(lambda: copies(path), "the copy")
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert version_of(path) == known_version()
+    database = Database.open(path)
+    assert [entry.chat.title for entry in database.read_now(lambda c: chats.entries(c, "", 9, 0))] == ["tea?"]
+    assert not database.read_now(lambda c: c.execute("SELECT 1 FROM sqlite_schema WHERE name = 'half'").get)
+    assert is_sound(database)
+    database.close()
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["no database yet", "an older one"])
+def test_processes_that_start_together_migrate_once(path: Path, next_version: Path, new: bool) -> None:
+    if not new:
+        database = Database.open(path)
+        talk(database, ("tea?", "yes"))
+        database.close()
+    add_migration(next_version, "CREATE TABLE times (x); INSERT INTO times VALUES (1);")
+    processes = [python(OPEN, path, next_version) for _ in range(4)]
+    for process in processes:
+        expect(process, "ready")
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert (out.strip(), process.returncode) == ("open", 0), err
+    database = Database.open(path, migrations=next_version)
+    assert database.read_now(lambda c: c.execute("SELECT count(*) FROM times").get) == 1
+    assert is_sound(database)
+    database.close()
+    assert len(copies(path)) == (0 if new else 1)
+    assert not [name for name in files_beside(path) if name.endswith(".tmp")]
+
+
+def test_migrations_are_numbered_without_gaps(next_version: Path) -> None:
+    (next_version / "0007_gap.sql").write_text("")
+    with pytest.raises(ValueError, match="not numbered"):
+        known_version(next_version)
