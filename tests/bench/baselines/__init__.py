@@ -1,0 +1,1 @@
+"""What holychat is compared with: the framework alone, and the wire alone."""
