@@ -81,6 +81,7 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
         self._asked: MessageState | None = None
+        self._cancelled = False
         self._watched = False
         self._ended = False
         self._stored = False
@@ -124,15 +125,13 @@ class Turn:
         """The person wants no more of it: the socket is closed, what arrived is kept as STOPPED."""
         if self._settling is None and self._asked is None:
             self._asked = MessageState.STOPPED
-            if self._task is not None:
-                self._task.cancel()
+            self._cancel()
 
     async def interrupt(self) -> None:
         """Store what arrived as INTERRUPTED at once, then close the socket; for a process that has to go."""
         self._asked = self._asked or MessageState.INTERRUPTED
         settling = self._settle(self._asked)
-        if self._task is not None:
-            self._task.cancel()
+        self._cancel()
         await asyncio.wait([settling])
 
     async def wait_closed(self) -> None:
@@ -149,6 +148,12 @@ class Turn:
         if self._ended and not self._stored:
             self._answer = await self._journal.finish(self._answer, unseen=False)
             self._stored = True
+
+    def _cancel(self) -> None:
+        # Once only: a second blow would hit the task while it closes the socket.
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
 
     async def _watch(self) -> AsyncGenerator[TurnEvent, None]:
         loop = asyncio.get_running_loop()

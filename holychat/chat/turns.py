@@ -70,7 +70,11 @@ class Turns:
         return NewReply(self._owners.own(), options.provider, model, time.time_ns() // 1_000_000)
 
     async def begin(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
-        """A turn over the rows that `work` writes. Being cancelled meanwhile leaves them written and interrupted."""
+        """A turn over the rows that `work` writes. Being cancelled meanwhile leaves them written and interrupted.
+
+        Raises:
+            StoreError: They are not written, or an earlier end could still not be stored.
+        """
         await self.settle_leftovers()
         making = asyncio.create_task(self._make(work, stream=stream))
         try:
@@ -88,15 +92,19 @@ class Turns:
         await self.interrupt_all()
         for turn in list(self._turns.values()):
             await turn.wait_closed()
-        await self.settle_leftovers()
+        with contextlib.suppress(StoreError):
+            await self.settle_leftovers()
 
     async def settle_leftovers(self) -> None:
-        """Store ends that a full disk refused, now that there may be room; forget turns that are over."""
+        """Store ends that a full disk refused, now that there may be room; forget turns that are over.
+
+        Raises:
+            StoreError: There is no room yet.
+        """
         for message_id, turn in list(self._turns.items()):
             if turn.ended:
-                with contextlib.suppress(StoreError):
-                    await turn.store_again()
-                if turn.stored and turn.closed:
+                await turn.store_again()
+                if turn.closed:
                     self._turns.pop(message_id, None)
 
     async def _make(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:

@@ -1,0 +1,442 @@
+"""A turn: every way it can end, what is kept of it, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holychat.chat.retry import RetryPolicy
+from holychat.domain.chat import MessageState, ReasoningPart, TextPart
+from holychat.domain.events import (
+    ReasoningDelta,
+    ReplyStarted,
+    RetryScheduled,
+    TextDelta,
+    TurnEnded,
+    TurnFinished,
+    UsageReported,
+)
+from holychat.domain.usage import Usage
+from holychat.errors import KeyRejected, RateLimited, ReplyBroken, StoreFull
+from holychat.store import messages
+from tests.chat.tools import ask, ended, eventually, has_text, run, until, use
+from tests.support.loopback import CUT, FOREVER, RESET, Gate, Loopback, error_reply, events_reply, sse, stream_of
+from tests.support.script import chunk, usage_chunk, whole
+
+if TYPE_CHECKING:
+    from holychat.services import Services
+
+START = ReplyStarted("req-1", "test-model")
+
+
+def kinds(events: list[object]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+async def stored(services: Services, message_id: int) -> object:
+    return await services.database.read(lambda c: messages.get(c, message_id))
+
+
+# Ends
+
+
+async def test_a_whole_reply_is_complete_with_everything_the_provider_said(
+    services: Services, loopback: Loopback
+) -> None:
+    loopback.chat(stream_of("Hel", "lo", reasoning=("hm",)))
+    _, turn = await ask(services)
+    assert (turn.answer.state, turn.answer.text, turn.question.text) == (MessageState.STREAMING, "", "why?")
+    events = await run(turn)
+    assert kinds(events) == [
+        "ReplyStarted", "ReasoningDelta", "TextDelta", "TextDelta", "UsageReported", "TurnFinished", "TurnEnded",
+    ]  # fmt: skip
+    message = events[-1].message
+    assert message.state is MessageState.COMPLETE
+    assert message.parts == (ReasoningPart("hm"), TextPart("Hello"))
+    assert (message.finish_reason, message.usage, message.failure) == ("stop", Usage(12, 34), None)
+    assert (message.provider, message.model, message.request_id) == ("test", "test-model", "req-1")
+    assert 0 <= message.timing.first_token_ms <= message.timing.elapsed_ms
+    assert await stored(services, message.id) == message == turn.answer
+
+
+async def test_the_question_and_the_answer_are_stored_before_the_first_byte_is_sent(
+    services: Services, loopback: Loopback
+) -> None:
+    gate = Gate()
+    loopback.chat(lambda _request: events_reply([gate, *sse(chunk("hi", finish="stop"), "[DONE]")]))
+    chat_id, turn = await ask(services)
+    assert loopback.requests == []
+    _, found = await services.chats.tail(chat_id, 9)
+    assert [(m.text, m.state) for m in found] == [("why?", MessageState.COMPLETE), ("", MessageState.STREAMING)]
+    gate.open()
+    assert (await ended(turn)).text == "hi"
+
+
+async def test_stopping_keeps_the_text_and_closes_the_socket(services: Services, loopback: Loopback) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hel"), chunk("lo")), FOREVER]))
+    _, turn = await ask(services)
+    events = turn.events()
+    await until(events, has_text("lo"))
+    turn.stop()
+    turn.stop()
+    last = await until(events, lambda event: isinstance(event, TurnEnded))
+    assert (last.message.state, last.message.text) == (MessageState.STOPPED, "Hello")
+    assert last.message.failure is None
+    assert await stored(services, last.message.id) == last.message
+    assert await asyncio.to_thread(loopback.requests[0].gone.wait, 10)
+
+
+async def test_stopping_before_the_first_byte_ends_the_turn_too(services: Services, loopback: Loopback) -> None:
+    gate = Gate()
+    loopback.chat(events_reply([gate]))
+    _, turn = await ask(services)
+    asyncio.get_running_loop().call_later(0.05, turn.stop)
+    assert (await ended(turn)).state is MessageState.STOPPED
+    assert await asyncio.to_thread(loopback.requests[0].gone.wait, 10)
+    gate.open()
+
+
+async def test_stopping_before_the_turn_runs_sends_nothing(services: Services, loopback: Loopback) -> None:
+    loopback.chat(stream_of("x"))
+    _, turn = await ask(services)
+    turn.stop()
+    assert (await ended(turn)).state is MessageState.STOPPED
+    assert loopback.requests == []
+
+
+async def test_stopping_after_the_end_changes_nothing(services: Services, loopback: Loopback) -> None:
+    loopback.chat(stream_of("x"))
+    _, turn = await ask(services)
+    message = await ended(turn)
+    turn.stop()
+    await turn.interrupt()
+    assert await stored(services, message.id) == message
+    assert message.state is MessageState.COMPLETE
+
+
+@pytest.mark.parametrize("end", [CUT, RESET, None], ids=["cut", "reset", "clean end without a finish reason"])
+async def test_a_reply_that_breaks_off_is_interrupted_and_kept(
+    services: Services, loopback: Loopback, end: object
+) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hel"), chunk("lo")), *([end] if end else [])]))
+    _, turn = await ask(services)
+    message = await ended(turn)
+    assert (message.state, message.text, message.failure.kind) == (MessageState.INTERRUPTED, "Hello", "ReplyBroken")
+    assert message.usage.estimated
+    assert message.usage.output_tokens > 0
+    assert await stored(services, message.id) == message
+    assert len(loopback.requests) == 1
+
+
+async def test_a_reply_cut_after_a_usage_report_is_still_an_estimate(services: Services) -> None:
+    use(services, START, UsageReported(Usage(5, 1)), TextDelta("word " * 40), ReplyBroken("cut"))
+    message = await ended((await ask(services))[1])
+    assert message.usage.estimated
+    assert message.usage.input_tokens == 5
+    assert message.usage.output_tokens > 10
+
+
+async def test_a_whole_reply_without_usage_is_estimated_and_marked(services: Services) -> None:
+    use(services, START, TextDelta("four"), TurnFinished("stop"))
+    message = await ended((await ask(services))[1])
+    assert message.usage.estimated
+    assert message.usage.output_tokens == 1
+
+
+async def test_costs_come_from_the_catalogue_and_are_marked_where_the_tokens_are_ours(services: Services) -> None:
+    chat = await services.chats.create()
+    await services.chats.set_options(chat.id, services.chats.default_options())
+    provider = use(services, START, UsageReported(Usage(1_000_000, 1_000_000)), TextDelta("x"), TurnFinished("stop"))
+    services.registry._built["holysheep"] = provider
+    services.keychain.remember("holysheep", "sk-test-0123456789")
+    from dataclasses import replace
+
+    await services.chats.set_options(chat.id, replace(chat.options, provider="holysheep", model="gpt-4.1"))
+    message = await ended(await services.chats.send(chat.id, "x"))
+    assert (message.cost.micros, message.cost.estimated) == (10_000_000, False)
+    provider.script = [START, TextDelta("x" * 4000), ReplyBroken("cut")]
+    message = await ended(await services.chats.send(chat.id, "x"))
+    assert message.cost.estimated
+    assert message.cost.micros >= 8_000
+
+
+async def test_a_refusal_is_failed_and_says_why(services: Services, loopback: Loopback) -> None:
+    loopback.chat(error_reply(400, "model not found", headers={"x-request-id": "req-9"}))
+    message = await ended((await ask(services))[1])
+    assert (message.state, message.failure.kind, message.failure.status) == (
+        MessageState.FAILED, "RequestRefused", 400,
+    )  # fmt: skip
+    assert message.request_id == "req-9"
+    assert (message.usage, message.cost, message.timing.attempts) == (Usage(), None, 1)
+    assert await stored(services, message.id) == message
+
+
+async def test_an_unknown_provider_is_told_after_the_question_is_stored(services: Services) -> None:
+    chat = await services.chats.create()
+    from dataclasses import replace
+
+    await services.chats.set_options(chat.id, replace(chat.options, provider="gone"))
+    message = await ended(await services.chats.send(chat.id, "dear question"))
+    assert (message.state, message.failure.kind) == (MessageState.FAILED, "UsageError")
+    assert (await services.chats.tail(chat.id, 9))[1][0].text == "dear question"
+
+
+async def test_a_missing_key_is_told_after_the_question_is_stored_and_nothing_is_sent(
+    services: Services, loopback: Loopback
+) -> None:
+    chat = await services.chats.create()
+    from dataclasses import replace
+
+    await services.chats.set_options(chat.id, replace(chat.options, provider="openai", model="gpt-4.1"))
+    message = await ended(await services.chats.send(chat.id, "dear question"))
+    assert (message.state, message.failure.kind) == (MessageState.FAILED, "KeyMissing")
+    assert message.failure.hint
+    assert (await services.chats.tail(chat.id, 9))[1][0].text == "dear question"
+    assert loopback.requests == []
+
+
+async def test_a_fault_of_ours_ends_the_turn_and_not_the_app(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(services, START, TextDelta("half"), ZeroDivisionError("oops"))
+    message = await ended((await ask(services))[1])
+    assert (message.state, message.text) == (MessageState.INTERRUPTED, "half")
+    assert "ZeroDivisionError" in message.failure.title
+    assert "oops" in caplog.text
+
+
+async def test_a_provider_that_just_ends_is_not_believed(services: Services) -> None:
+    use(services, START, TextDelta("half"))
+    message = await ended((await ask(services))[1])
+    assert (message.state, message.failure.kind) == (MessageState.INTERRUPTED, "ReplyBroken")
+
+
+async def test_the_end_is_not_held_up_by_what_remains_on_the_connection(services: Services) -> None:
+    gate = asyncio.Event()
+    provider = use(services, START, TextDelta("x"), TurnFinished("stop"), gate.wait, RateLimited("late"))
+    _, turn = await ask(services)
+    assert (await ended(turn)).state is MessageState.COMPLETE
+    assert provider.closed == 0
+    gate.set()
+    await turn.wait_closed()
+    assert provider.closed == 1
+    assert turn.answer.state is MessageState.COMPLETE
+
+
+async def test_a_provider_that_hides_being_cancelled_is_stopped_all_the_same(services: Services) -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ReplyBroken("the connection was closed") from None
+
+    use(services, START, TextDelta("x"), stubborn)
+    _, turn = await ask(services)
+    events = turn.events()
+    await until(events, has_text("x"))
+    turn.stop()
+    last = await until(events, lambda event: isinstance(event, TurnEnded))
+    assert (last.message.state, last.message.failure) == (MessageState.STOPPED, None)
+
+
+async def test_interrupting_stores_at_once_and_marks_the_chat_unfinished(
+    services: Services, loopback: Loopback
+) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hel"), chunk("lo")), FOREVER]))
+    chat_id, turn = await ask(services)
+    await until(turn.events(), has_text("lo"))
+    await turn.interrupt()
+    message = await stored(services, turn.answer.id)
+    assert (message.state, message.text) == (MessageState.INTERRUPTED, "Hello")
+    assert (await services.chats.unfinished()).id == chat_id
+    await services.chats.tail(chat_id, 9)
+    assert await services.chats.unfinished() is None
+    assert await asyncio.to_thread(loopback.requests[0].gone.wait, 10)
+
+
+async def test_leaving_the_events_early_interrupts_the_turn(services: Services, loopback: Loopback) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hello")), FOREVER]))
+    _, turn = await ask(services)
+    events = turn.events()
+    await until(events, has_text("Hello"))
+    await events.aclose()
+    assert (await stored(services, turn.answer.id)).state is MessageState.INTERRUPTED
+
+
+async def test_cancelling_the_one_who_watches_interrupts_the_turn(services: Services, loopback: Loopback) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hello")), FOREVER]))
+    _, turn = await ask(services)
+    watcher = asyncio.create_task(run(turn))
+    await eventually(lambda: turn.current().text == "Hello")
+    watcher.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watcher
+    assert (await stored(services, turn.answer.id)).text == "Hello"
+    assert (await stored(services, turn.answer.id)).state is MessageState.INTERRUPTED
+
+
+async def test_a_turn_runs_once(services: Services, loopback: Loopback) -> None:
+    loopback.chat(stream_of("x"))
+    _, turn = await ask(services)
+    await run(turn)
+    with pytest.raises(RuntimeError, match="once"):
+        turn.events()
+
+
+async def test_a_reply_without_streaming_is_the_same_turn(services: Services, loopback: Loopback) -> None:
+    loopback.chat(whole("Hello", reasoning="hm"))
+    chat = await services.chats.create()
+    message = await ended(await services.chats.send(chat.id, "why?", stream=False))
+    assert (message.state, message.text, message.reasoning) == (MessageState.COMPLETE, "Hello", "hm")
+    assert not loopback.requests[0].json.get("stream")
+
+
+# Retries
+
+
+async def test_a_refused_request_is_sent_again_and_the_wait_is_told(services: Services, loopback: Loopback) -> None:
+    loopback.chat(error_reply(429), error_reply(503), stream_of("Hello"))
+    events = await run((await ask(services))[1])
+    assert kinds(events)[:3] == ["RetryScheduled", "RetryScheduled", "ReplyStarted"]
+    assert [(event.attempt, event.attempts, event.failure.kind) for event in events[:2]] == [
+        (2, 3, "RateLimited"), (3, 3, "Overloaded"),
+    ]  # fmt: skip
+    assert (events[-1].message.state, events[-1].message.timing.attempts) == (MessageState.COMPLETE, 3)
+    assert len(loopback.requests) == 3
+
+
+async def test_after_the_last_attempt_the_failure_is_told(services: Services, loopback: Loopback) -> None:
+    loopback.chat(error_reply(503))
+    message = await ended((await ask(services))[1])
+    assert (message.state, message.failure.kind, message.timing.attempts) == (MessageState.FAILED, "Overloaded", 3)
+    assert len(loopback.requests) == 3
+
+
+@pytest.mark.parametrize("delta", [TextDelta("x"), ReasoningDelta("x")], ids=["text", "reasoning"])
+async def test_nothing_is_sent_again_once_something_was_visible(services: Services, delta: object) -> None:
+    provider = use(services, START, delta, RateLimited("no"))
+    message = await ended((await ask(services))[1])
+    assert len(provider.requests) == 1
+    assert message.state is MessageState.INTERRUPTED
+
+
+async def test_what_can_not_be_helped_by_a_retry_is_not_retried(services: Services) -> None:
+    provider = use(services, KeyRejected("no"))
+    await ended((await ask(services))[1])
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
+async def test_the_provider_says_how_long_to_wait(services: Services, loopback: Loopback, form: str) -> None:
+    headers = {
+        "seconds": {"retry-after": "1"},
+        "date": {"retry-after": formatdate(time.time() + 2, usegmt=True)},
+        "milliseconds": {"retry-after-ms": "1000"},
+    }[form]
+    loopback.chat(error_reply(429, headers=headers), stream_of("Hello"))
+    began = time.monotonic()
+    events = await run((await ask(services))[1])
+    waited = time.monotonic() - began
+    assert 0.3 < events[0].delay <= 2.2
+    assert waited >= events[0].delay
+    assert events[-1].message.state is MessageState.COMPLETE
+
+
+async def test_a_wait_that_is_too_long_is_left_to_the_person(services: Services, loopback: Loopback) -> None:
+    loopback.chat(error_reply(429, headers={"retry-after": "200"}))
+    message = await ended((await ask(services))[1])
+    assert message.state is MessageState.FAILED
+    assert "3 min 20 s" in message.failure.hint
+    assert len(loopback.requests) == 1
+
+
+async def test_a_wait_for_a_retry_can_be_stopped(services: Services, loopback: Loopback) -> None:
+    loopback.chat(error_reply(429, headers={"retry-after": "50"}))
+    _, turn = await ask(services)
+    events = turn.events()
+    await until(events, lambda event: isinstance(event, RetryScheduled))
+    turn.stop()
+    last = await until(events, lambda event: isinstance(event, TurnEnded))
+    assert last.message.state is MessageState.STOPPED
+
+
+# Keeping
+
+
+async def test_text_is_kept_within_half_a_second_while_it_streams(services: Services, loopback: Loopback) -> None:
+    gate = Gate()
+    rest = sse(chunk("lo"), chunk(finish="stop"), usage_chunk(1, 2), "[DONE]")
+    loopback.chat(events_reply([*sse(chunk(reasoning="hm"), chunk("Hel")), gate, *rest]))
+    _, turn = await ask(services)
+    events = turn.events()
+    await until(events, has_text("Hel"))
+    began = time.monotonic()
+
+    async def kept() -> str:
+        return (await stored(services, turn.answer.id)).text
+
+    while await kept() != "Hel":
+        assert time.monotonic() - began < 5
+        await asyncio.sleep(0.01)
+    assert time.monotonic() - began < 1.0
+    assert (await stored(services, turn.answer.id)).reasoning == "hm"
+    gate.open()
+    await until(events, lambda event: isinstance(event, TurnEnded))
+    assert await services.database.read(lambda c: c.execute("SELECT count(*) FROM chunks").get) == 0
+
+
+async def test_a_full_disk_costs_no_text_and_the_end_is_stored_when_there_is_room(services: Services) -> None:
+    gate = asyncio.Event()
+    use(services, START, TextDelta("word " * 20_000), gate.wait, TextDelta("end"), TurnFinished("stop"))
+    chat_id, turn = await ask(services)
+    events = turn.events()
+    await until(events, lambda event: isinstance(event, TextDelta))
+
+    def fill(connection: object) -> None:
+        connection.pragma("max_page_count", int(connection.pragma("page_count")))
+
+    await services.database.write(fill)
+    await asyncio.sleep(0.6)
+    gate.set()
+    last = await until(events, lambda event: isinstance(event, TurnEnded))
+    assert last.message.failure.kind == "StoreFull"
+    assert last.message.text.endswith("word end")
+    assert not turn.stored
+    assert (await services.chats.tail(chat_id, 1))[1][0].text.endswith("word end")
+    with pytest.raises(StoreFull):
+        await services.chats.send(chat_id, "more " * 2000)
+
+    await services.database.write(lambda c: c.pragma("max_page_count", 1 << 30))
+    use(services, START, TextDelta("fine"), TurnFinished("stop"))
+    await ended(await services.chats.send(chat_id, "and now?"))
+    message = await stored(services, last.message.id)
+    assert (message.state, message.text) == (MessageState.COMPLETE, last.message.text)
+
+
+async def test_ten_thousand_deltas_cost_little_and_do_not_starve_the_loop(services: Services) -> None:
+    flood = [START, *(TextDelta("token ") for _ in range(10_000)), UsageReported(Usage(1, 2)), TurnFinished("stop")]
+    use(services, *flood)
+    _, turn = await ask(services)
+    longest, last = 0.0, time.perf_counter()
+
+    async def pulse() -> None:
+        nonlocal longest, last
+        while True:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    pulsing = asyncio.create_task(pulse())
+    events = await run(turn)
+    pulsing.cancel()
+    assert len(events) == 10_004
+    assert events[-1].message.text == "token " * 10_000
+    assert longest < 0.5
+
+
+def test_the_policy_of_the_settings_is_the_number_of_retries() -> None:
+    assert RetryPolicy(5).attempts == 6
