@@ -114,10 +114,12 @@ def test_status_of_one_provider_is_3_without_a_key(shell: Shell) -> None:
         ["status", KEY],
     ],
 )
-@pytest.mark.usefixtures("keyring_file")
-def test_a_key_given_as_an_argument_is_refused_and_not_repeated(shell: Shell, arguments: list[str]) -> None:
-    done = shell.run("keys", *arguments, stdin=b"")
+def test_a_key_given_as_an_argument_is_refused_and_not_repeated(
+    shell: Shell, keyring_file: Path, arguments: list[str]
+) -> None:
+    done = shell.run("keys", *arguments, stdin=b"sk-another-0123456789")
     assert (done.status, silent(done)) == (2, True)
+    assert not keyring_file.exists()
 
 
 @pytest.mark.parametrize("value", [b"", b"   \n", b"\xff\xfe\x00", "sk-ключ".encode(), b"sk-one\nsk-two"])
