@@ -6,11 +6,11 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 GUARD = "\ue000"
 """A private-use character put in front of text that is not at the start of a block."""
@@ -23,12 +23,17 @@ FENCE = re.compile(r" {0,3}(`{3,}|~{3,})([^\n]*)\n")
 
 @cache
 def _parser() -> MarkdownIt:
+    # Imported when the first reply needs it: the first frame of the app does not.
+    from markdown_it import MarkdownIt
+
     # html off: with it on, `Vec<T>` loses its <T> and hidden text could be copied unseen.
     return MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
 
 
 @cache
 def _splitter() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 60}).enable(["table", "strikethrough"])
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
@@ -49,6 +54,8 @@ def parse_blocks(source: str, references: References) -> list[Token]:
     # A copy, because markdown-it adds what it finds, and what it finds in a half-arrived line is wrong for good.
     tokens = _parser().parse(source, {"references": dict(references)})
     if any(token.level >= _DEEPEST for token in tokens):
+        from markdown_it.token import Token
+
         return [Token("code_block", "code", 0, content=source)]
     return tokens
 
