@@ -8,7 +8,7 @@ import importlib
 _MODULES = (
     "markdown_it",
     "pygments.lexers",
-    "pygments.formatters",
+    "pygments.lexers.python",
     "holychat.tui.screens.chats",
     "holychat.tui.screens.models",
 )
@@ -18,6 +18,7 @@ def warm_imports() -> None:
     """Import it now; blocking, for a thread."""
     for name in _MODULES:
         importlib.import_module(name)
+    importlib.import_module("holychat.tui.markdown.parsing").warm()
     # What was made while starting lives as long as the app: the collector need not look at it again and again, which
     # takes tens of milliseconds out of a frame here and there.
     gc.collect()
