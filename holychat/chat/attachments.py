@@ -30,18 +30,18 @@ def load_file(path: Path | str) -> FileText:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"Cannot read {path}: {reason}", "Check the name and that you may read it.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise UsageError(f"{path} is a folder", "Attach the files in it one by one.")
         if not stat.S_ISREG(mode):
             raise UsageError(f"{path} is not a regular file", "Only regular files can be attached.")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise UsageError(
-                f"Cannot read {path}: {error.strerror}", "Try again, or copy the file elsewhere."
-            ) from None
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror}", "Try again, or copy the file elsewhere.") from None
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise UsageError(
             f"{path} is larger than {MAX_BYTES // 2**20} MiB", "Attach a part of it; no model reads that much at once."

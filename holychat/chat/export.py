@@ -50,7 +50,7 @@ def as_markdown(chat: Chat, messages: Iterable[Message], files: Mapping[str, str
         for part in message.parts:
             lines += [_part(part, files), ""]
         if message.failure is not None:
-            lines += [_quoted(f"{message.failure.title} {message.failure.hint}".strip()), ""]
+            lines += [f"> {_inline(f'{message.failure.title} {message.failure.hint}', 2000)}", ""]
         lines.pop()
     return clean("\n".join(lines)).rstrip("\n") + "\n"
 
@@ -131,7 +131,7 @@ def _part(part: Part, files: Mapping[str, str]) -> str:
     if isinstance(part, AttachmentPart):
         return f"File {_inline(part.name)}, {part.size} bytes:\n\n{_fenced(files.get(part.sha256, ''))}"
     if isinstance(part, ReasoningPart):
-        return f"Reasoning:\n\n{_quoted(part.text)}"
+        return f"Reasoning:\n\n{_fenced(part.text)}"
     return _closed(part.text.rstrip())
 
 
@@ -155,12 +155,8 @@ def _closed(text: str) -> str:
     return f"{text}\n{fence}" if fence else text
 
 
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
-def _inline(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", clean_line(text))
+def _inline(text: str, limit: int = 200) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", clean_line(text, limit))
 
 
 def _time(milliseconds: int) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONTINUE = "Continue your last message exactly where it broke off. Do not repeat any of it and do not comment on this."
 """What is asked to get the rest of an answer; it is not stored and not shown."""
 
-_CLOSING_TAG = re.compile(r"<(?=/\s*file\b)", re.IGNORECASE)
+_CLOSING_TAG = re.compile(r"<(?=\s*/\s*file\b)", re.IGNORECASE)
 _WITH_TEXT = frozenset({MessageState.COMPLETE, MessageState.STOPPED, MessageState.INTERRUPTED})
 
 

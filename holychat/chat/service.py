@@ -234,6 +234,7 @@ class ChatService:
 
         def begin(connection: Connection) -> Rows:
             message, position = _placed(connection, chat_id, message_id)
+            messages.refuse_busy(connection, chat_id)
             if position + 1 != messages.count(connection, chat_id):
                 raise UsageError("Only the last answer can be continued", "Edit or ask again instead.")
             cut = message.state in (MessageState.STOPPED, MessageState.INTERRUPTED, MessageState.FAILED)
