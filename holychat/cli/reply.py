@@ -37,16 +37,19 @@ async def answer(session: Session, services: Services, question: Question) -> in
     with _Interruption() as interruption:
         chat = await _chat_for(session, services, question)
         turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream)
-        interruption.turn = turn
-        printer = _Printer(session, turn, live=not question.as_json)
+        interruption.attach(turn)
         try:
-            message = await printer.run(interruption.happened)
+            message = await _Printer(session, turn, live=not question.as_json).run(interruption.happened)
+            status = _report(session, message, question)
+            if question.as_json and (message.text or message.state is MessageState.COMPLETE):
+                session.out.json(_fields(message, question))
+        except ReaderGone:
+            if interruption.status:  # a signal to the whole pipeline took the reader along
+                return interruption.status
+            raise
         except OutputLost as lost:
             lost.hint = f"The reply is kept: `holychat history show {chat.id}`." if question.save else ""
             raise
-        status = _report(session, message, question)
-        if question.as_json and (message.text or message.state is MessageState.COMPLETE):
-            session.out.json(_fields(message, question))
         return interruption.status or status
 
 
@@ -65,7 +68,6 @@ class _Interruption:
     """Signals while a reply arrives: the first one ends it in good order, SIGINT as stopped, the others as broken off.
 
     Attributes:
-        turn: What is to be ended, once it has begun.
         happened: Set by the first signal.
         status: 128 + the signal, or 0.
     """
@@ -75,28 +77,25 @@ class _Interruption:
         self.status = 0
         self._turn: Turn | None = None
         self._ending: asyncio.Task[None] | None = None
+        # What is ignored already stays so: nohup means it.
+        self._signals = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
-    @property
-    def turn(self) -> Turn | None:
-        """The turn to end."""
-        return self._turn
-
-    @turn.setter
-    def turn(self, turn: Turn) -> None:
+    def attach(self, turn: Turn) -> None:
+        """This is what a signal ends, also one that came before."""
         self._turn = turn
         if self.status:
-            self._end()
+            self._end(turn)
 
     def __enter__(self) -> _Interruption:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        for number in self._signals:
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl+C ends the program as it always does there
                 loop.add_signal_handler(number, self._receive, number)
         return self
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        for number in self._signals:
             with contextlib.suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
 
@@ -106,14 +105,13 @@ class _Interruption:
         self.status = ExitCode.INTERRUPTED if number == signal.SIGINT else 128 + number
         self.happened.set()
         if self._turn is not None:
-            self._end()
+            self._end(self._turn)
 
-    def _end(self) -> None:
-        assert self._turn is not None
+    def _end(self, turn: Turn) -> None:
         if self.status == ExitCode.INTERRUPTED:
-            self._turn.stop()
+            turn.stop()
         else:
-            self._ending = asyncio.create_task(self._turn.interrupt())
+            self._ending = asyncio.create_task(turn.interrupt())
 
 
 class _Printer:

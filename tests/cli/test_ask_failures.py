@@ -15,6 +15,7 @@ from tests.cli.shell import DEADLINE, HOLYCHAT, KEY
 from tests.support.loopback import (
     CUT,
     FOREVER,
+    Gate,
     Loopback,
     chunk,
     error_reply,
@@ -164,6 +165,21 @@ def test_a_signal_while_the_provider_thinks_ends_at_once(connected: Shell, loopb
         running.send(signal.SIGINT)
         assert running.end().status == 130
     assert answer_of(connected)["state"] == "stopped"
+
+
+def test_a_signal_that_is_ignored_stays_ignored(connected: Shell, loopback: Loopback) -> None:
+    gate = Gate()
+    loopback.chat(events_reply([*sse(chunk("so far ")), gate, *sse(chunk("and on"), chunk(finish="stop"), "[DONE]")]))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; the command inherits it
+    try:
+        with connected.start("ask", "Hi") as running:
+            running.read_until(b"so far ")
+            running.send(signal.SIGHUP)
+            gate.open()
+            running.read_until(b"and on")
+            assert running.end().status == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_reader_that_does_not_read_stops_neither_the_reply_nor_a_signal(connected: Shell, loopback: Loopback) -> None:
