@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holychat
+from holychat.cli.root import COMMANDS
+from holychat.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,6 +192,16 @@ def test_the_readme_opens_with_a_picture_and_two_commands_of_one_line() -> None:
         assert block is not None, name
         assert len(block[1].strip().splitlines()) == 1
         assert block[1].startswith("python3 -m venv .venv && ")
+
+
+def test_the_readme_speaks_of_commands_and_exit_statuses_that_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`|\n|\| )holychat ([a-z]+)", text))
+    assert named == set(COMMANDS)
+    statuses = {
+        int(number) for row in re.findall(r"^\| ([\d, ]+) \| ", text, re.MULTILINE) for number in row.split(",")
+    }
+    assert {int(code) for code in ExitCode} <= statuses
 
 
 def test_nothing_in_the_repository_names_this_machine_or_a_registry() -> None:
