@@ -118,6 +118,13 @@ def test_no_data_is_worse_than_a_wire_error(data: str) -> None:
         decode_completion(data)
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4])
+def test_the_event_behind_a_byte_order_mark_is_not_lost(cut: int) -> None:
+    data = b"\xef\xbb\xbfdata: \xef\xbb\xbfx\n\n"
+    events = EventReader()
+    assert [*events.feed(data[:cut]), *events.feed(data[cut:])] == [("message", "\ufeffx")]
+
+
 # Limits of events
 
 

@@ -232,8 +232,9 @@ async def test_cancelling_the_reader_closes_the_socket_and_stays_a_cancellation(
     await asked.aclose()
 
 
-async def test_keep_alive_comments_do_not_reset_the_idle_clock(loopback: Loopback) -> None:
-    loopback.chat(events_reply([*sse(chunk("Hi")), *([Pause(0.05), b": keep-alive\n\n"] * 400)]))
+@pytest.mark.parametrize("sign", [b": keep-alive\n\n", b"data: {}\n\n", b"event: ping\ndata: {}\n\n", b"\n"])
+async def test_signs_of_life_without_payload_do_not_reset_the_idle_clock(loopback: Loopback, sign: bytes) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hi")), *([Pause(0.05), sign] * 400)]))
     outcome = await ask(loopback.base_url, idle=0.4)
     assert outcome.text == "Hi"
     assert outcome.error is not None
