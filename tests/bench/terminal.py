@@ -223,7 +223,7 @@ class Terminal:
 
 
 def _exact(pid: int) -> float | None:
-    """User and system time of a process to the nanosecond; psutil knows only ticks of 10 ms. None where it cannot be."""
+    """User and system time of a process to the nanosecond, None where that is unknown; psutil knows ticks of 10 ms."""
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except (OSError, AttributeError, OverflowError):

@@ -10,24 +10,34 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 TAG = "T000"
 FIRST = f"zq{TAG}Fz"
 LAST = f"zq{TAG}Lz"
-EVERY = 20
-"""About one mark in so many pieces."""
 
-_ENGLISH = (
-    "the reply of a model arrives in small pieces and each piece has to be drawn before the eye notices that it was "
-    "missing while a reader who scrolls back must not lose the line under the cursor because something new came in at "
-    "the end so layout and paint are kept apart and only what changed is done again"
-).split()
-_VIETNAMESE = (
-    "tiếng Việt có nhiều dấu và mỗi câu trả lời được viết ra từng chữ một trong khi người đọc chờ xem kết quả trên màn "
-    "hình nhỏ nên chương trình phải vẽ nhanh mà không làm mất một dòng nào dù văn bản rất dài hay mạng chậm đường truyền "
-    "bị ngắt giữa chừng thì phần đã nhận vẫn được giữ lại"
-).split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ENGLISH = _words(
+    """
+    the reply of a model arrives in small pieces and each piece has to be drawn before the eye notices that it
+    was missing while a reader who scrolls back must not lose the line under the cursor because something new
+    came in at the end so layout and paint are kept apart and only what changed is done again
+    """
+)
+_VIETNAMESE = _words(
+    """
+    tiếng Việt có nhiều dấu và mỗi câu trả lời được viết ra từng chữ một trong khi người đọc chờ xem kết quả
+    trên màn hình nhỏ nên chương trình phải vẽ nhanh mà không làm mất một dòng nào dù văn bản rất dài hay mạng
+    chậm đường truyền bị ngắt giữa chừng thì phần đã nhận vẫn được giữ lại
+    """
+)
 _CHINESE = (
     "模型的回答是一个词一个词地到达的屏幕上的每一行都要及时画出来读者往回翻看的时候不能丢失当前的位置"
     "无论文字有多长或者网络有多慢已经收到的内容都会保存下来程序只重新绘制真正改变了的部分"
@@ -37,9 +47,9 @@ _CODE = (
     "    weights = collections.Counter(words_of(document))",
     "    for position, sentence in enumerate(document.sentences):",
     "        # early sentences count a little more",
-    '        score = sum(weights[word] for word in sentence) / (3 + position * 0.25)',
+    "        score = sum(weights[word] for word in sentence) / (3 + position * 0.25)",
     '        results.append({"sentence": sentence, "score": score, "kept": score > threshold})',
-    "    return sorted(results, key=operator.itemgetter(\"score\"))[:limit]",
+    '    return sorted(results, key=operator.itemgetter("score"))[:limit]',
     "",
 )
 

@@ -1,6 +1,6 @@
-"""Baseline: what Textual itself offers for a chat, and nothing else. An Input, a Markdown widget fed by its stream, httpx.
+"""Baseline: what Textual itself offers for a chat, and nothing else. Input, Markdown fed by its own stream, httpx.
 
-    python bare_textual.py BASE_URL
+python bare_textual.py BASE_URL
 """
 
 from __future__ import annotations

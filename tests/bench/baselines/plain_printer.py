@@ -1,6 +1,6 @@
 """Baseline: the least a Python program does with a stream. httpx and httpx-sse, each piece printed as it comes.
 
-    python plain_printer.py BASE_URL
+python plain_printer.py BASE_URL
 """
 
 from __future__ import annotations

@@ -1,0 +1,305 @@
+"""Tables and verdicts from the rows of `measure`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from tests.bench.programs import BARE_TEXTUAL, HOLYCHAT, PLAIN_PRINTER, PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Row = dict[str, Any]
+_OURS, _BARE, _PRINTER = HOLYCHAT.name, BARE_TEXTUAL.name, PLAIN_PRINTER.name
+_FIXED = 8
+"""Pieces of the reply that measures what any reply costs."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Linear interpolation between the neighbours."""
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * share
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+class Figures:
+    """Rows, asked for by what they say of themselves."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = [row for row in rows if "benchmark" in row and "error" not in row]
+
+    def rows(self, benchmark: str, **what: object) -> list[Row]:
+        """All rows of a benchmark for which this holds."""
+        wanted = {"benchmark": benchmark, **what}
+        return [row for row in self._rows if all(row.get(key) == value for key, value in wanted.items())]
+
+    def values(self, figure: str, benchmark: str, **what: object) -> list[float]:
+        """That figure of all these rows that have it."""
+        return [row[figure] for row in self.rows(benchmark, **what) if figure in row]
+
+    def median(self, figure: str, benchmark: str, **what: object) -> float | None:
+        """Its median, None where nothing was measured."""
+        values = self.values(figure, benchmark, **what)
+        return median(values) if values else None
+
+    def distinct(self, key: str, benchmark: str) -> list[Any]:
+        """What that key is in the rows of a benchmark, in order of appearance."""
+        return list(dict.fromkeys(row[key] for row in self.rows(benchmark) if key in row))
+
+    def weather(self, rows: Sequence[Row]) -> str:
+        """Median calibration and worst stolen time of some rows."""
+        cpu, wall = (median(row[key] for row in rows) for key in ("calib_cpu_ms", "calib_wall_ms"))
+        return f"{cpu:.0f} / {wall:.0f} / {max(row['steal_pct'] for row in rows):.0f} %"
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Everything that was measured, as Markdown."""
+    figures = Figures(rows)
+    machine = next((row["machine"] for row in rows if "machine" in row), None)
+    parts = []
+    if machine:
+        packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+        parts.append(f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}; {packages}.")
+    parts.extend(filter(None, (table(figures) for table in _TABLES)))
+    parts.extend(f"**{row['benchmark']} broke off:** {row['error']}" for row in rows if "error" in row)
+    return "\n\n".join(parts) + "\n"
+
+
+def verdicts(figures: Figures) -> str:
+    """Each aim, what was measured, and whether it is met."""
+    found = list(chain.from_iterable(aim(figures) for aim in (_start, _first, _flood, _growth, _open, _typing)))
+    lines = [[aim, wanted, measured, "yes" if met else "**no**"] for aim, wanted, measured, met in found]
+    return _table("Aims", ["aim", "wanted", "measured", "met"], lines)
+
+
+_Verdicts = list[tuple[str, str, str, bool]]
+
+
+def _start(figures: Figures) -> _Verdicts:
+    ours, bare = (figures.median("echo_s", "start", program=name) for name in (_OURS, _BARE))
+    if not ours or not bare:
+        return []
+    return [("cold start, to the bare app", "≤ 1.5", f"{ours / bare:.2f}", ours / bare <= 1.5)]
+
+
+def _first(figures: Figures) -> _Verdicts:
+    found: _Verdicts = []
+    for message in ("first", "later"):
+        ours, printer = (
+            figures.median("overhead_ms", "first_token", program=name, message=message) for name in (_OURS, _PRINTER)
+        )
+        if ours and printer:
+            more = ours - printer
+            found.append(
+                (f"{message} message, first token after the plain printer's", "≤ 20 ms", f"{more:.1f} ms", more <= 20)
+            )
+    return found
+
+
+def _flood(figures: Figures) -> _Verdicts:
+    found: _Verdicts = []
+    for kind in figures.distinct("kind", "flood"):
+        ours = figures.median("cpu_s", "flood", program=_OURS, kind=kind, size=10_000)
+        bare = figures.median("cpu_s", "flood", program=_BARE, kind=kind, size=10_000)
+        least = ""
+        if bare is None:
+            bare, least = figures.median("cpu_last_s", "flood", program=_BARE, kind=kind, size=10_000), "over "
+        if ours and bare:
+            ratio = bare / ours
+            found.append(
+                (
+                    f"flood of 10,000, {kind}: less CPU than the bare app",
+                    "≥ 15 times",
+                    f"{least}{ratio:.1f}",
+                    ratio >= 15,
+                )
+            )
+    return found
+
+
+def _growth(figures: Figures) -> _Verdicts:
+    found: _Verdicts = []
+    for kind in figures.distinct("kind", "flood"):
+        small, large = (_per_token(figures, _OURS, kind, size) for size in (2_000, 40_000))
+        if small and large:
+            raw, net = large[0] / small[0], large[1] / small[1]
+            found.append(
+                (f"CPU per token at 40,000 to 2,000, {kind}", "≤ 1.2", f"{net:.2f} (raw {raw:.2f})", net <= 1.2)
+            )
+    return found
+
+
+def _open(figures: Figures) -> _Verdicts:
+    found: _Verdicts = []
+    for way in figures.distinct("way", "open_chat"):
+        sizes = sorted(figures.distinct("size", "open_chat"))
+        short, long = (figures.median("shown_s", "open_chat", way=way, size=size) for size in (sizes[0], sizes[-1]))
+        if short and long:
+            found.append(
+                (
+                    f"open {sizes[-1]:,} messages to {sizes[0]}, {_WAYS[way]}",
+                    "≤ 1.2",
+                    f"{long / short:.2f}",
+                    long / short <= 1.2,
+                )
+            )
+    return found
+
+
+def _typing(figures: Figures) -> _Verdicts:
+    rate = max(figures.distinct("rate", "typing"), default=0)
+    rows = figures.rows("typing", program=_OURS, rate=rate)
+    delays = list(chain.from_iterable(row["delays_ms"] for row in rows))
+    if not rate or not delays:
+        return []
+    p95 = percentile(delays, 0.95)
+    return [(f"key to echo, p95, at {rate} tokens/s", "< 35 ms", f"{p95:.1f} ms", p95 < 35)]
+
+
+_WAYS = {"start": "`holychat --chat ID`", "list": "from the list"}
+
+
+def _per_token(figures: Figures, program: str, kind: str, size: int) -> tuple[float, float] | None:
+    """Microseconds of CPU per piece: raw, and less what the reply of 8 pieces costs."""
+    whole = figures.median("cpu_s", "flood", program=program, kind=kind, size=size)
+    fixed = figures.median("cpu_s", "flood", program=program, kind=kind, size=_FIXED)
+    if whole is None or fixed is None or size == _FIXED:
+        return None
+    return 1e6 * whole / size, 1e6 * (whole - fixed) / (size - _FIXED)
+
+
+def _start_table(figures: Figures) -> str:
+    lines = []
+    for name in PROGRAMS:
+        rows = figures.rows("start", program=name)
+        if rows:
+            echo = [row["echo_s"] for row in rows]
+            painted, cpu, memory = (median(row[key] for row in rows) for key in ("painted_s", "cpu_s", "memory_mb"))
+            lines.append([
+                name, str(len(rows)), f"{painted:.2f}", f"{median(echo):.2f} ({min(echo):.2f}–{max(echo):.2f})",
+                f"{cpu:.2f}", f"{memory:.0f}", figures.weather(rows),
+            ])  # fmt: skip
+    head = ["program", "runs", "prompt painted s", "first key echoed s (min–max)", "CPU s", "memory MB", _WEATHER]
+    return _table("Cold start", head, lines)
+
+
+def _first_table(figures: Figures) -> str:
+    lines = []
+    for message in ("first", "later"):
+        for name in PROGRAMS:
+            rows = figures.rows("first_token", program=name, message=message)
+            if rows:
+                overhead = [row["overhead_ms"] for row in rows]
+                request, paint = (median(row[key] for row in rows) for key in ("to_request_ms", "to_paint_ms"))
+                lines.append([
+                    name, message, str(len(rows)), f"{median(overhead):.1f} ({min(overhead):.1f}–{max(overhead):.1f})",
+                    f"{request:.1f}", f"{paint:.1f}", figures.weather(rows),
+                ])  # fmt: skip
+    head = ["program", "message", "n", "Enter to first token ms (min–max)", "to request", "to paint", _WEATHER]
+    return _table("First token", head, lines)
+
+
+def _flood_table(figures: Figures) -> str:
+    lines = []
+    for kind in figures.distinct("kind", "flood"):
+        for size in sorted(figures.distinct("size", "flood")):
+            bare = figures.median("cpu_s", "flood", program=_BARE, kind=kind, size=size)
+            for name in PROGRAMS:
+                if rows := figures.rows("flood", program=name, kind=kind, size=size):
+                    lines.append(_flood_line(figures, rows, bare))
+    head = [
+        "text", "tokens", "program", "runs", "wall s", "CPU s: to last / until idle (min–max)", "µs/token: raw / net",
+        "bare app's CPU to this", "memory MB (+)", "painted kB", _WEATHER,
+    ]  # fmt: skip
+    return _table("Flood", head, lines)
+
+
+def _flood_line(figures: Figures, rows: Sequence[Row], bare: float | None) -> list[str]:
+    name, kind, size = rows[0]["program"], rows[0]["kind"], rows[0]["size"]
+    done = [row for row in rows if "cpu_s" in row]
+    head = [kind, f"{size:,}", name]
+    if not done:
+        spent = max(row["cpu_last_s"] for row in rows)
+        return [*head, str(len(rows)), "gave up", f"over {spent:.1f}", "–", "–", "–", "–", figures.weather(rows)]
+    wall, last, memory, grown, painted = (
+        median(row[key] for row in done) for key in ("wall_s", "cpu_last_s", "memory_mb", "grown_mb", "painted_kb")
+    )
+    cpu = [row["cpu_s"] for row in done]
+    each = _per_token(figures, name, kind, size)
+    return [
+        *head, str(len(done)), f"{wall:.2f}", f"{last:.2f} / {median(cpu):.2f} ({min(cpu):.2f}–{max(cpu):.2f})",
+        f"{each[0]:.0f} / {each[1]:.0f}" if each else "–",
+        f"{bare / median(cpu):.1f}" if bare and name != _BARE else "–",
+        f"{memory:.0f} (+{grown:.0f})", f"{painted:.0f}", figures.weather(rows),
+    ]  # fmt: skip
+
+
+def _paced_table(figures: Figures) -> str:
+    lines = []
+    for rate in sorted(figures.distinct("rate", "paced")):
+        for name in PROGRAMS:
+            rows = figures.rows("paced", program=name, rate=rate)
+            if delays := list(chain.from_iterable(row["delays_ms"] for row in rows)):
+                cpu, unseen = median(row["cpu_pct"] for row in rows), sum(row["unseen"] for row in rows)
+                lines.append([
+                    str(rate), name, str(len(rows)), *_spread(delays), f"{unseen}", f"{cpu:.0f}", figures.weather(rows),
+                ])  # fmt: skip
+    head = ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", "marks not seen", "CPU %", _WEATHER]
+    return _table("Paced: from the server's socket to the screen", head, lines)
+
+
+def _typing_table(figures: Figures) -> str:
+    lines = []
+    for rate in sorted(figures.distinct("rate", "typing")):
+        for name in PROGRAMS:
+            rows = figures.rows("typing", program=name, rate=rate)
+            if delays := list(chain.from_iterable(row["delays_ms"] for row in rows)):
+                lines.append([str(rate), name, str(len(rows)), *_spread(delays), figures.weather(rows)])
+    return _table("Key to echo", ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", _WEATHER], lines)
+
+
+def _open_table(figures: Figures) -> str:
+    groups: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for row in figures.rows("open_chat"):
+        groups[row["way"], row["size"]].append(row)
+    lines = []
+    for (way, size), rows in sorted(groups.items()):
+        shown = [row["shown_s"] for row in rows]
+        echo, cpu, memory = (median(row[key] for row in rows) for key in ("echo_s", "cpu_s", "memory_mb"))
+        lines.append([
+            _WAYS[way], f"{size:,}", str(len(rows)), f"{median(shown):.3f} ({min(shown):.3f}–{max(shown):.3f})",
+            f"{echo:.3f}", f"{cpu:.3f}", f"{memory:.0f}", figures.weather(rows),
+        ])  # fmt: skip
+    head = [
+        "opened with",
+        "messages",
+        "runs",
+        "last message painted s (min–max)",
+        "key echoed s",
+        "CPU s",
+        "memory MB",
+        _WEATHER,
+    ]
+    return _table("Opening a chat (holychat)", head, lines)
+
+
+_WEATHER = "loop CPU / wall ms / steal"
+_TABLES = (verdicts, _start_table, _first_table, _flood_table, _paced_table, _typing_table, _open_table)
+
+
+def _spread(delays: Sequence[float]) -> list[str]:
+    figures = (percentile(delays, 0.5), percentile(delays, 0.95), max(delays))
+    return [str(len(delays)), *(f"{figure:.1f}" for figure in figures)]
+
+
+def _table(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table under a heading; nothing without lines."""
+    if not lines:
+        return ""
+    rows = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
+    return f"### {title}\n\n" + "\n".join(rows)
