@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -32,4 +33,15 @@ class ChatNumber(click.ParamType[int | None]):
         return number
 
 
+class TypedText(click.ParamType[str]):
+    """Text as it was typed: UTF-8 whatever the locale says, and nothing that could not be stored or sent."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002  # the signature is click's
+        """Read the bytes behind the argument again."""
+        return os.fsencode(value).decode("utf-8", "replace")
+
+
 CHAT = ChatNumber()
+TEXT = TypedText()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holychat.cli.arguments import LAST, chat_number
+from holychat.cli.arguments import LAST, TEXT, chat_number
 from holychat.cli.output import is_terminal
 from holychat.errors import UsageError
 
@@ -54,10 +54,10 @@ class Question:
 
 
 @click.command(short_help="Ask one question; the reply goes to stdout.")
-@click.argument("prompt", required=False)
-@click.option("-m", "--model", help="Any name that the provider knows.")
+@click.argument("prompt", type=TEXT, required=False)
+@click.option("-m", "--model", type=TEXT, help="Any name that the provider knows.")
 @click.option("-p", "--provider", help="holysheep, openai, local, offline or one of your own.")
-@click.option("-s", "--system", help="Instructions that go before the conversation.")
+@click.option("-s", "--system", type=TEXT, help="Instructions that go before the conversation.")
 @click.option(
     "-t", "--temperature", type=click.FloatRange(min=0), metavar="NUMBER", help="0: always the likeliest words."
 )
@@ -70,7 +70,7 @@ class Question:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, at the end.")
 @click.option("--no-save", is_flag=True, help="Leave no trace in the history.")
 @click.option(
-    "-c", "--continue", "chat", is_flag=False, flag_value=LAST, default=None, metavar="[CHAT]",
+    "-c", "--continue", "chat", type=TEXT, is_flag=False, flag_value=LAST, default=None, metavar="[CHAT]",
     help="Go on with the last chat, or with the chat of that number.",
 )  # fmt: skip
 @click.pass_obj

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holychat.cli.arguments import CHAT
+from holychat.cli.arguments import CHAT, TEXT
 from holychat.cli.output import is_terminal, table
 from holychat.errors import UsageError
 from holychat.text import clean_line
@@ -50,7 +50,7 @@ def list_chats(session: Session, limit: int, as_json: bool) -> None:
 
 
 @history.command(short_help="Search all messages.")
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", type=TEXT, nargs=-1, required=True)
 @click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, metavar="N", help="At most so many; 20.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

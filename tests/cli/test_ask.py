@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,6 +50,20 @@ def test_what_comes_in_on_a_pipe_is_appended(connected: Shell, loopback: Loopbac
     loopback.chat(stream_of("ok"))
     assert connected.run("ask", "Explain", stdin="dòng một\ndòng hai\n".encode()).status == 0
     assert last_message(loopback) == "Explain\n\ndòng một\ndòng hai"
+
+
+def test_a_prompt_is_utf_8_whatever_the_locale_says(connected: Shell, loopback: Loopback) -> None:
+    loopback.chat(stream_of("chào"))
+    connected.set(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    done = connected.run("ask", "-s", "ngắn", "xin chào")
+    assert (done.status, done.text) == (0, "chào")
+    assert [message["content"] for message in loopback.requests[0].json["messages"]] == ["ngắn", "xin chào"]
+
+
+def test_bytes_that_are_no_text_become_marks(connected: Shell, loopback: Loopback) -> None:
+    loopback.chat(stream_of("ok"))
+    assert connected.run("ask", os.fsdecode(b"a\xffb")).status == 0
+    assert last_message(loopback) == "a\ufffdb"
 
 
 def test_a_pipe_alone_is_a_question(connected: Shell, loopback: Loopback) -> None:
