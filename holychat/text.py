@@ -30,7 +30,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
-    """Text that is safe to paint: line ends become line feeds, unsafe characters U+FFFD, runs of combining marks are capped.
+    """Text that is safe to paint: line ends are line feeds, unsafe characters U+FFFD, runs of combining marks capped.
 
     Clean text comes back as the same object, so that the common case costs three scans and no copy.
     """
