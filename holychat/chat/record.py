@@ -69,12 +69,13 @@ class TurnRecord:
         now = time.perf_counter()
         began = now if self._began is None else self._began
         first = None if self.first_token is None else round((self.first_token - began) * 1000)
+        asked = "" if self.request is None else self.request.model
         timing = Timing(first, round((now - began) * 1000), self.attempt)
         return replace(
             before,
             state=state,
             parts=self.parts(),
-            model=before.model or self._model,
+            model=before.model or asked or self._model,
             finish_reason=finish_reason,
             request_id=(failure.request_id if failure else "") or self._request_id,
             timing=accounting.add_timing(before.timing, timing) if before.parts else timing,

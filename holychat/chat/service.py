@@ -264,6 +264,7 @@ class ChatService:
         """Do ahead what the first message would otherwise wait for. Never fails."""
         with contextlib.suppress(StoreError, OSError):
             await asyncio.to_thread(self._owners.own)
+            await asyncio.to_thread(self._owners.sweep)
             await asyncio.to_thread(price_of, "", "", Usage())
             await self._database.write(lambda c: chats.delete_abandoned(c, _now_ms()))
 

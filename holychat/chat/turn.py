@@ -162,11 +162,16 @@ class Turn:
         events = self._events
         try:
             while True:
+                slice_end = time.perf_counter() + _SLICE_SECONDS
                 while events:
                     event = events.popleft()
                     yield event
                     if isinstance(event, TurnEnded):
                         return
+                    if time.perf_counter() >= slice_end:
+                        # What is done with an event may take longer than its arrival.
+                        await asyncio.sleep(0)
+                        slice_end = time.perf_counter() + _SLICE_SECONDS
                 self._waiter = loop.create_future()
                 await self._waiter
         finally:

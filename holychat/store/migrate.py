@@ -50,13 +50,7 @@ def migrate(connection: apsw.Connection, path: Path | None, folder: Path = MIGRA
         if version < len(scripts):
             if version > 0 and path is not None:
                 _keep_copy(path, version)
-            for script in scripts[version:]:
-                connection.execute(script.read_text(encoding="utf-8"))
-            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-            if broken is not None:
-                raise damaged(path, f"rows of {broken[0]} refer to nothing")
-            connection.pragma("application_id", APPLICATION_ID)
-            connection.pragma("user_version", len(scripts))
+            _apply(connection, path, scripts, version)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -64,6 +58,16 @@ def migrate(connection: apsw.Connection, path: Path | None, folder: Path = MIGRA
         raise
     finally:
         connection.pragma("foreign_keys", True)
+
+
+def _apply(connection: apsw.Connection, path: Path | None, scripts: list[Path], version: int) -> None:
+    for script in scripts[version:]:
+        connection.execute(script.read_text(encoding="utf-8"))
+    broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if broken is not None:
+        raise damaged(path, f"rows of {broken[0]} refer to nothing")
+    connection.pragma("application_id", APPLICATION_ID)
+    connection.pragma("user_version", len(scripts))
 
 
 def _scripts(folder: Path) -> list[Path]:

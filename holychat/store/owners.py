@@ -7,12 +7,15 @@ prove nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import threading
+import time
 from typing import TYPE_CHECKING
 
+from holychat.errors import StoreError
 from holychat.paths import make_private_directory
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 _log = logging.getLogger(__name__)
+
+_OLD_SECONDS = 86_400
 
 
 class Owners:
@@ -36,11 +41,24 @@ class Owners:
         self._mutex = threading.Lock()
 
     def own(self) -> str:
-        """The name of this process; its file is locked from the first call on."""
+        """The name of this process; its file is locked from the first call on.
+
+        Raises:
+            StoreError: The file cannot be made or locked.
+        """
         with self._mutex:
             if self._lock is None and self._folder is not None:
                 self._lock = self._locked(self._folder)
         return self._name
+
+    def sweep(self) -> None:
+        """Delete the files that processes left which were killed long ago."""
+        if self._folder is None or not self._folder.is_dir():
+            return
+        for file in list(self._folder.glob("*.lock")):
+            with contextlib.suppress(OSError):
+                if time.time() - file.stat().st_mtime > _OLD_SECONDS:
+                    self.is_dead(file.stem)
 
     def is_dead(self, name: str) -> bool:
         """Whether the process of that name is gone. When in doubt it is alive."""
@@ -72,10 +90,16 @@ class Owners:
                 lock.release()
 
     def _locked(self, folder: Path) -> BaseFileLock:
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
-        make_private_directory(folder.parent)
-        make_private_directory(folder)
-        lock = FileLock(folder / f"{self._name}.lock", mode=0o600, thread_local=False, blocking=False)
-        lock.acquire()
+        lock = FileLock(folder / f"{self._name}.lock", timeout=2, mode=0o600, thread_local=False)
+        try:
+            make_private_directory(folder.parent)
+            make_private_directory(folder)
+            lock.acquire()
+        except (OSError, NotImplementedError, Timeout) as error:
+            raise StoreError(
+                f"Cannot lock a file in {folder}: {error}",
+                "Check that the folder can be written, or set HOLYCHAT_HOME to another one.",
+            ) from error
         return lock

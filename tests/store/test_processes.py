@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from holychat.domain.chat import MessageState
+from holychat.errors import StoreError
 from holychat.store import chats, messages
 from holychat.store.owners import Owners
-from tests.store.tools import ask, expect, is_sound, new_chat, python
+from tests.store.tools import ask, expect, is_sound, new_chat, python, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +104,41 @@ def test_an_owner_whose_file_is_gone_is_dead_and_this_process_never_is(locks: Pa
     owners.release()
     assert Owners(locks).is_dead(name)
     assert list(locks.iterdir()) == []
+
+
+def test_files_that_killed_processes_left_are_swept_and_those_of_living_ones_are_not(locks: Path) -> None:
+    living, killed, fresh = Owners(locks), locks / "1-killed.lock", locks / "2-fresh.lock"
+    mine = locks / f"{living.own()}.lock"
+    for file in (killed, fresh):
+        file.write_text("")
+    for file in (killed, mine):
+        os.utime(file, (0, 0))
+    Owners(locks).sweep()
+    assert set(locks.iterdir()) == {mine, fresh}
+    living.release()
+
+
+def test_a_folder_that_can_not_hold_locks_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(StoreError, match="Cannot lock"):
+        Owners(tmp_path / "state" / "locks").own()
+
+
+@pytest.mark.parametrize("after", [1, 7, 20])
+def test_a_writer_that_is_killed_leaves_whole_exchanges_only(database: Database, path: Path, after: int) -> None:
+    chat_id = new_chat(database).id
+    process = python(WRITER, path, chat_id, 100_000)
+    expect(process, "ready")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    wait_until(lambda: database.read_now(lambda c: messages.count(c, chat_id)) >= 2 * after, "writing")
+    process.kill()
+    process.communicate()
+    found = database.read_now(lambda c: messages.page(c, chat_id, 0, 10_000))
+    assert len(found) % 2 == 0
+    assert [message.seq for message in found] == list(range(1, len(found) + 1))
+    assert {message.state for message in found} == {MessageState.COMPLETE}
+    assert is_sound(database)
 
 
 def test_nobody_else_sees_a_database_in_memory(tmp_path: Path) -> None:
