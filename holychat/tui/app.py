@@ -90,6 +90,8 @@ class HolychatApp(FrameworkApp):
         self._masker = masker
         self._opening: asyncio.Task[None] | None = None
         self._status_at_end = 0
+        self.is_ready = False
+        """Whether the services are open and the first chat is shown."""
         keymap = check_keymap(settings.keys)
         self.set_keymap(keymap)
         self.register_theme(DARK)
@@ -124,6 +126,7 @@ class HolychatApp(FrameworkApp):
             self.notify(str(error), severity="error", timeout=30)
             return
         await self.main.begin(self.services, self._start)
+        self.is_ready = True
         await self._warm()
 
     async def _warm(self) -> None:

@@ -7,6 +7,8 @@ What is changed, and why:
 * line filters: control characters are deleted from everything painted, and NO_COLOR means no colour at all.
 * `notify` runs markup by default; never here.
 * Alt+Enter arrives as ESC CR from terminals without the extended keyboard protocol; Textual drops the Alt.
+* keys that arrive before a widget has the focus are lost, or overtaken by later ones.
+* an exported COLUMNS keeps the app from following resizes.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
 
@@ -19,7 +21,7 @@ import sys
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
-from textual import _ansi_sequences
+from textual import _ansi_sequences, events
 from textual.app import App
 
 from holychat.text import clean, clean_line
@@ -99,6 +101,14 @@ def terminal_driver(on_lost: Callable[[], object]) -> type[Driver] | None:
             super().__init__(app, debug=debug, mouse=mouse, size=size)
             self._file = TerminalFile(sys.__stderr__ or sys.stderr, on_lost)  # type: ignore[assignment]
 
+        def _get_terminal_size(self) -> tuple[int, int]:
+            # Textual asks shutil, which believes an exported COLUMNS and LINES for ever, whatever the window does.
+            try:
+                size = os.get_terminal_size(self.fileno)
+            except OSError:
+                return super()._get_terminal_size()
+            return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
+
     return TerminalDriver
 
 
@@ -123,6 +133,23 @@ class FrameworkApp(App[int]):
         self._net = UntrustedTextFilter()
         self._no_colour = NoColourFilter()
         self.crashed = False
+        self._early_keys: list[events.Key | events.Paste] | None = []
+        """What was typed before a widget could take it; None once the first frame is there."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hold keys back until something can take them; Textual would lose them, or let later ones overtake them."""
+        if self._early_keys is not None and isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            self._early_keys.append(event)
+        else:
+            await super().on_event(event)
+
+    async def release_early_keys(self) -> None:
+        """Let the keys that were held back through, in their order; call it in the app's own message loop."""
+        early, self._early_keys = self._early_keys or [], None
+        for event in early:
+            # The terminal still turned Enter into a line feed when this was typed.
+            enter = isinstance(event, events.Key) and event.key == "ctrl+j"
+            await super().on_event(events.Key("enter", "\r") if enter else event)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours; under NO_COLOR only ours."""

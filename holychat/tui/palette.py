@@ -47,7 +47,7 @@ class ChatsProvider(Provider):
     def _opener(self, entry: ChatEntry) -> Callable[[], None]:
         screen = self.screen
         assert isinstance(screen, ChatScreen)
-        return lambda: screen.attempt(screen.show_chat(entry.chat.id, entry.message_id))
+        return lambda: screen.attempt(screen.show_chat, entry.chat.id, entry.message_id)
 
 
 def _title(entry: ChatEntry) -> Content:

@@ -82,6 +82,8 @@ class ChatScreen(ChatDialogs):
     def on_mount(self) -> None:
         """The welcome of an empty chat; the status line ticks only while a reply streams."""
         self.pane.show_welcome(True)
+        self.composer.focus()
+        self.call_after_refresh(self.app.call_later, self.app.release_early_keys)
         self._status_timer = self.set_interval(_STATUS_INTERVAL, self._show_status, pause=True)
         self._show_status()
 
@@ -104,15 +106,11 @@ class ChatScreen(ChatDialogs):
     # What was typed
 
     def on_key(self, event: events.Key) -> None:
-        """Letters typed before the composer has the focus, or with it on the messages, belong to the composer."""
-        if self.app.screen is not self or self.composer.has_focus:
-            return
-        if event.is_printable and event.character and not self.pane.has_focus:
+        """Letters typed while nothing has the focus, after a click beside everything, belong to the composer."""
+        if self.focused is None and event.is_printable and event.character:
             event.stop()
+            self.composer.focus()
             self.composer.insert(event.character)
-        elif event.key == "enter" and not self.pane.has_focus:
-            event.stop()
-            self.composer.action_send()
 
     def on_composer_edited(self, event: Composer.Edited) -> None:
         """Keep the draft, offer slash commands."""
@@ -155,12 +153,12 @@ class ChatScreen(ChatDialogs):
         self.composer.set_text("")
         self.drafts.forget()
         if isinstance(meant, slash.Invocation):
-            self.attempt(self._slash.run(meant))
+            self.attempt(self._slash.run, meant)
         elif editing is not None:
             self.cancel_editing()
-            self.attempt(self.conversation.edit(editing, meant), give_back=text)
+            self.attempt_or_give_back(text, self.conversation.edit, editing, meant)
         else:
-            self.attempt(self._send(meant), give_back=text)
+            self.attempt_or_give_back(text, self._send, meant)
 
     async def _send(self, text: str) -> None:
         if self.conversation.services is not None and not await self.key_is_there():
@@ -196,7 +194,7 @@ class ChatScreen(ChatDialogs):
     def on_conversation_pane_act(self, event: ConversationPane.Act) -> None:
         """Do something with a message."""
         event.stop()
-        self.attempt(self._message_actions.run(event.deed, event.message))
+        self.attempt(self._message_actions.run, event.deed, event.message)
 
     def on_conversation_pane_leave(self, event: ConversationPane.Leave) -> None:
         """Back to writing."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from textual.screen import Screen
 
@@ -13,9 +14,10 @@ from holychat.text import clean_line
 from holychat.tui.files import absolute, write_export
 from holychat.tui.keymap import key_label, keys_in_force
 from holychat.tui.links import checked_address
+from holychat.tui.work import start_work
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from holychat.domain.chat import Chat, ChatOptions
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from holychat.tui.screens.chats import Chosen
     from holychat.tui.widgets.composer import Composer
     from holychat.tui.widgets.transcript import Transcript
+
+
+P = ParamSpec("P")
 
 
 class ChatDialogs(Screen[None]):
@@ -65,13 +70,19 @@ class ChatDialogs(Screen[None]):
         if told:
             self.say(told)
 
-    def attempt(self, work: Coroutine[object, object, None], give_back: str = "") -> None:
-        """Do something that may fail in a way the person should read; `give_back` returns to the composer then."""
-        self.run_worker(self._attempt(work, give_back))
+    def attempt(self, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do something that may fail in a way the person should read."""
+        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), "")
 
-    async def _attempt(self, work: Coroutine[object, object, None], give_back: str) -> None:
+    def attempt_or_give_back(
+        self, text: str, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """The same with a text that returns to the composer when it fails."""
+        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), text)
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]], give_back: str) -> None:
         try:
-            await work
+            await work()
         except HolychatError as error:
             if give_back:
                 self.put_back(give_back)
@@ -79,7 +90,7 @@ class ChatDialogs(Screen[None]):
 
     def copy(self, text: str) -> None:
         """Copy and say how it went."""
-        self.attempt(self.app.copy_text(text))
+        self.attempt(self.app.copy_text, text)
 
     # Chats
 
@@ -134,11 +145,11 @@ class ChatDialogs(Screen[None]):
 
     def action_new_chat(self) -> None:
         """An empty chat."""
-        self.attempt(self.show_new())
+        self.attempt(self.show_new)
 
     def action_chats(self) -> None:
         """Find a chat."""
-        self.attempt(self._chats())
+        self.attempt(self._chats)
 
     async def _chats(self) -> None:
         from holychat.tui.screens.chats import ChatsScreen
@@ -157,16 +168,16 @@ class ChatDialogs(Screen[None]):
 
     def _chosen(self, chosen: Chosen | None) -> None:
         if chosen is not None:
-            self.attempt(self.show_chat(chosen.chat_id, chosen.message_id))
+            self.attempt(self.show_chat, chosen.chat_id, chosen.message_id)
 
     def _deleted(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:
             self.conversation.chat = None
-            self.attempt(self.show_new())
+            self.attempt(self.show_new)
 
     def _renamed(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:
-            self.attempt(self._reread(chat_id))
+            self.attempt(self._reread, chat_id)
 
     async def _reread(self, chat_id: int) -> None:
         self.conversation.chat = await self.conversation.chats.get(chat_id)
@@ -185,7 +196,7 @@ class ChatDialogs(Screen[None]):
 
         def answered(title: str | None) -> None:
             if title:
-                self.attempt(self.rename(title))
+                self.attempt(self.rename, title)
 
         title = self.conversation.chat.title if self.conversation.chat else ""
         self.app.push_screen(AskLineScreen("Title of the chat", title), answered)
@@ -233,10 +244,14 @@ class ChatDialogs(Screen[None]):
 
     def _use(self, options: ChatOptions | None) -> None:
         if options is not None:
-            self.conversation.default_options = dataclasses.replace(
-                self.conversation.default_options, provider=options.provider, model=options.model
-            )
-            self.attempt(self.conversation.set_options(options))
+            self.attempt(self._adopt, options)
+
+    async def _adopt(self, options: ChatOptions) -> None:
+        """Ask this provider and model in this chat, and in the new ones of this run."""
+        self.conversation.default_options = dataclasses.replace(
+            self.conversation.default_options, provider=options.provider, model=options.model
+        )
+        await self.conversation.set_options(options)
 
     def _services_or_say(self) -> Services | None:
         if self.conversation.services is None:
@@ -245,7 +260,7 @@ class ChatDialogs(Screen[None]):
 
     def watch_key(self) -> None:
         """Look up where the key of the chat's provider comes from, off the loop."""
-        self.run_worker(self._find_key(), group="key", exclusive=True)
+        start_work(self, "key", self._find_key)
 
     async def key_is_there(self) -> bool:
         """Whether the chat's provider can be asked; an unknown provider is left to the sending to complain about."""
@@ -284,11 +299,11 @@ class ChatDialogs(Screen[None]):
         self.app.push_screen(FirstRunScreen(services, self.conversation.options, self._key_problem), self._began)
 
     def _began(self, options: ChatOptions | None) -> None:
-        self._use(options)
-        self.attempt(self._after_first_run(options is not None))
+        self.attempt(self._after_first_run, options)
 
-    async def _after_first_run(self, chosen: bool) -> None:
-        if chosen:
+    async def _after_first_run(self, options: ChatOptions | None) -> None:
+        if options is not None:
+            await self._adopt(options)
             await self.conversation.release_queue()
         elif self.conversation.queued:
             self.put_back(self.conversation.take_back())
@@ -301,7 +316,7 @@ class ChatDialogs(Screen[None]):
 
     def action_retry(self) -> None:
         """Ask for another answer."""
-        self.attempt(self.conversation.regenerate())
+        self.attempt(self.conversation.regenerate)
 
     def action_help(self) -> None:
         """Keys and help."""
@@ -311,7 +326,7 @@ class ChatDialogs(Screen[None]):
 
     def action_edit_in_editor(self) -> None:
         """Write in $EDITOR."""
-        self.attempt(self._edit_in_editor())
+        self.attempt(self._edit_in_editor)
 
     async def _edit_in_editor(self) -> None:
         from holychat.tui.editor import edit_text

@@ -18,6 +18,7 @@ from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.widgets.filter_input import FilterInput
 from holychat.tui.widgets.footer import KeyFooter
+from holychat.tui.work import start_work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,7 +105,7 @@ class ChatsScreen(Dialog[Chosen]):
         self.call_after_refresh(self._refill)
 
     def _refill(self) -> None:
-        self.run_worker(self._fill(self.query_one(ChatOptions).highlighted or 0), exclusive=True, group="filter")
+        start_work(self, "filter", self._fill, self.query_one(ChatOptions).highlighted or 0)
 
     def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
         """On to the list."""
@@ -115,7 +116,7 @@ class ChatsScreen(Dialog[Chosen]):
     async def on_input_changed(self, event: Input.Changed) -> None:
         """Look again."""
         event.stop()
-        self.run_worker(self._fill(), exclusive=True, group="filter")
+        start_work(self, "filter", self._fill)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open it."""
@@ -174,7 +175,7 @@ class ChatsScreen(Dialog[Chosen]):
 
         def answered(title: str | None) -> None:
             if title:
-                self.run_worker(self._rename(entry.chat.id, title))
+                start_work(self, "", self._rename, entry.chat.id, title)
 
         self.app.push_screen(AskLineScreen("Title of the chat", entry.chat.title), answered)
 
@@ -190,7 +191,7 @@ class ChatsScreen(Dialog[Chosen]):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.run_worker(self._delete(entry.chat.id))
+                start_work(self, "", self._delete, entry.chat.id)
 
         title = clean_line(entry.chat.title, 80) or "Untitled"
         detail = f"“{title}” and its {entry.chat.message_count} messages. This cannot be undone."

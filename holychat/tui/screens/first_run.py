@@ -16,6 +16,7 @@ from holychat.domain.chat import ChatOptions
 from holychat.errors import CredentialError, HolychatError, KeyRejected, UsageError
 from holychat.text import clean, clean_line
 from holychat.tui.screens.dialog import Dialog
+from holychat.tui.work import start_work
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -76,7 +77,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
         """Offline is marked; look for a local server meanwhile."""
         ways = self.query_one(OptionList)
         ways.highlighted = 0
-        self.run_worker(self._find_local(), group="local")
+        start_work(self, "local", self._find_local)
 
     async def _find_local(self) -> None:
         servers = await self._services.registry.find_local()
@@ -119,7 +120,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
         event.stop()
         if event.value.strip() and not self._checking:
             self._checking = True
-            self.run_worker(self._take_key(event.value.strip()), group="key")
+            start_work(self, "key", self._take_key, event.value.strip())
 
     async def _take_key(self, key: str) -> None:
         name = self._options.provider

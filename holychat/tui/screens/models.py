@@ -18,6 +18,7 @@ from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.widgets.filter_input import FilterInput
 from holychat.tui.widgets.footer import KeyFooter
+from holychat.tui.work import start_work
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -72,7 +73,7 @@ class ModelsScreen(Dialog[ChatOptions]):
         self._models = (self._default_model,) if self._default_model else ()
         self._shown_for = None
         self._fill()
-        self.run_worker(self._fetch(self._provider), exclusive=True, group="models")
+        start_work(self, "models", self._fetch, self._provider)
 
     @property
     def _default_model(self) -> str:

@@ -1,0 +1,227 @@
+"""The screens over the chat: chats, models, help, first run, palette, panel, saving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holychat.settings import ChatSettings, ProviderSettings, Settings
+from tests.support.script import error_reply, stream_of
+from tests.tui.driving import driving, settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.loopback import Loopback
+
+
+async def test_chats_are_found_by_what_was_said_and_opened_there(loopback: Loopback) -> None:
+    loopback.chat(stream_of("The wombat digs."), stream_of("Something else."))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("animals")
+        await app.press("ctrl+n")
+        await app.asked("numbers")
+        await app.press("ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.shows("2 chats")
+        await app.type("womba")
+        await app.shows("The wombat digs.")
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.shows("animals")
+
+
+async def test_enter_after_fast_typing_opens_what_was_typed_and_not_the_old_mark(loopback: Loopback) -> None:
+    loopback.chat(stream_of("alpha"), stream_of("beta"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("first")
+        await app.press("ctrl+n")
+        await app.asked("second")
+        await app.press("ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.press("a", "l", "p", "h", "a", "enter")
+        await app.screen("ChatScreen")
+        await app.until(lambda: app.app.main.conversation.chat and app.app.main.conversation.chat.title == "first")
+
+
+async def test_a_chat_is_renamed_deleted_and_exported_from_the_list(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loopback.chat(stream_of("the answer"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("question")
+        await app.press("ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.shows("question")
+        await app.press("f2")
+        await app.screen("AskLineScreen")
+        await app.type(" two")
+        await app.press("enter")
+        await app.screen("ChatsScreen")
+        await app.shows("question two")
+        await app.press("down", "e")
+        await app.screen("SaveToFileScreen")
+        await app.press("enter")
+        await app.screen("ChatsScreen")
+        assert "the answer" in (tmp_path / "question-two.md").read_text()
+        await app.press("delete")
+        await app.screen("ConfirmScreen")
+        await app.press("enter")
+        await app.screen("ChatsScreen")
+        await app.shows("question two")
+        await app.press("ctrl+d")
+        await app.screen("ConfirmScreen")
+        await app.press("tab", "enter")
+        await app.shows("No chats yet.")
+        await app.press("escape")
+        await app.until(lambda: app.app.main.conversation.chat is None)
+
+
+async def test_saving_warns_before_it_replaces_a_file(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "the-answer.md").write_text("mine")
+    loopback.chat(stream_of("the answer"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("question")
+        await app.press("up", "s")
+        await app.screen("SaveToFileScreen")
+        await app.press("enter")
+        await app.shows("is there already")
+        assert (tmp_path / "the-answer.md").read_text() == "mine"
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        assert (tmp_path / "the-answer.md").read_text() == "the answer"
+
+
+async def test_models_are_fetched_filtered_and_any_name_is_taken(loopback: Loopback) -> None:
+    loopback.models("model-one", "model-two", "other")
+    async with driving(settings_for(loopback)) as app:
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.shows("3 models")
+        await app.type("two")
+        await app.press("enter")
+        await app.until(lambda: app.app.main.conversation.options.model == "model-two")
+        await app.shows("model-two · test")
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.type("my-own:7b")
+        await app.shows("as typed")
+        await app.press("down", "up", "enter")
+        await app.until(lambda: app.app.main.conversation.options.model in ("my-own:7b",))
+
+
+async def test_a_provider_without_a_list_still_takes_a_name(loopback: Loopback) -> None:
+    async with driving(settings_for(loopback)) as app:
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.shows("Any name can be typed")
+        await app.press("ctrl+t")
+        await app.until(lambda: app.app.screen._provider != "test")
+        await app.press("escape")
+        await app.screen("ChatScreen")
+        assert app.app.main.conversation.options.provider == "test"
+
+
+async def test_help_shows_the_keys_in_force() -> None:
+    async with driving(settings_for(keys={"chat.panel": "f9"})) as app:
+        await app.press("f1")
+        await app.screen("HelpScreen")
+        await app.shows("Everywhere")
+        await app.until(lambda: "F9" in app.text())
+        await app.press("end", "pageup", "pagedown", "home", "escape")
+        await app.screen("ChatScreen")
+
+
+async def test_the_palette_runs_commands_and_finds_chats(loopback: Loopback) -> None:
+    loopback.chat(stream_of("the answer"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("wombats at night")
+        await app.press("ctrl+n", "ctrl+p")
+        await app.screen("CommandPalette")
+        await app.shows("wombats at night")
+        await app.type("side")
+        await app.shows("Show or hide background jobs")
+        await app.press("down", "enter")
+        await app.until(lambda: app.app.main.has_class("-panel"))
+
+
+async def test_the_panel_says_what_will_live_there_and_is_an_overlay_when_narrow() -> None:
+    async with driving(settings_for(), size=(120, 30)) as app:
+        await app.press("ctrl+b")
+        await app.shows("Background jobs")
+        assert app.app.main.pane.size.width == 80
+        await app.pilot.resize_terminal(60, 15)
+        await app.until(lambda: app.app.main.pane.size.width == 60)
+        await app.shows("Background jobs")
+        await app.press("f4")
+        await app.until(lambda: "Background jobs" not in app.text())
+
+
+@pytest.mark.parametrize("size", [(60, 15), (40, 10), (20, 5), (200, 60)])
+async def test_every_screen_can_be_shown_at_every_size(loopback: Loopback, size: tuple[int, int]) -> None:
+    loopback.chat(stream_of("the answer"))
+    async with driving(settings_for(loopback), size=size) as app:
+        await app.asked("question")
+        for key, name in (("ctrl+s", "ChatsScreen"), ("ctrl+l", "ModelsScreen"), ("f1", "HelpScreen")):
+            await app.press(key)
+            await app.screen(name)
+            await app.press("escape")
+            await app.screen("ChatScreen")
+        for line in app.lines():
+            assert len(line) <= size[0]
+
+
+def _without_key(loopback: Loopback) -> Settings:
+    provider = ProviderSettings(kind="openai", base_url=loopback.base_url, model="m", needs_key=True, key_env="NO_KEY")
+    return Settings(chat=ChatSettings(provider="test"), providers={"test": provider})
+
+
+async def test_without_a_key_enter_is_enough_to_be_chatting_offline(loopback: Loopback) -> None:
+    async with driving(_without_key(loopback)) as app:
+        await app.screen("FirstRunScreen")
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.until(lambda: app.app.main.conversation.options.provider == "offline")
+        await app.asked("What can you do?")
+        last = app.app.main.conversation.last
+        assert last is not None
+        assert last.text
+
+
+async def test_a_pasted_key_is_checked_hidden_and_kept_for_this_run_when_there_is_no_keyring(
+    loopback: Loopback,
+) -> None:
+    loopback.on("/v1/models", error_reply(401, "bad key"), method="GET")
+    async with driving(_without_key(loopback)) as app:
+        await app.screen("FirstRunScreen")
+        await app.press("down", "enter")
+        await app.shows("Paste the key")
+        await app.type("sk-wrong-key-000")
+        assert "sk-wrong" not in app.text()
+        await app.press("enter")
+        await app.until(lambda: not app.app.screen._checking)
+        await app.screen("FirstRunScreen")
+        loopback.models("m")
+        loopback.chat(stream_of("thank you"))
+        await app.press(*["backspace"] * 20)
+        await app.type("sk-right-key-111")
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.notified("kept for this run only")
+        await app.asked("Hello")
+        assert loopback.requests[-1].headers["authorization"] == "Bearer sk-right-key-111"
+        await app.shows("key: this run")
+
+
+async def test_what_was_entered_before_the_missing_key_was_known_is_not_lost(loopback: Loopback) -> None:
+    async with driving(_without_key(loopback), wait=False) as app:
+        await app.send("early question")
+        await app.screen("FirstRunScreen")
+        await app.press("escape")
+        await app.screen("ChatScreen")
+        await app.until(lambda: app.composer == "early question")

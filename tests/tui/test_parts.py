@@ -1,0 +1,155 @@
+"""Clipboard, status line, drafts, editor command, exports: the parts that need no running app."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holychat.domain.usage import Cost
+from holychat.errors import UsageError
+from holychat.tui.clipboard import OSC52_LIMIT, copy, osc52
+from holychat.tui.drafts import DraftKeeper
+from holychat.tui.editor import editor_command
+from holychat.tui.files import write_export
+from holychat.tui.widgets.status_line import Facts, fit, left_pieces, money, right_pieces
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_native_tool_gets_cleaned_text_and_is_named(tmp_path: Path) -> None:
+    target = tmp_path / "clipboard"
+    sent: list[str] = []
+    told = copy("a\x1b[31mb", sent.append, f"tee {target}", {})
+    assert target.read_text() == "a\ufffd[31mb"
+    assert sent == []
+    assert str(told) == "Copied 7 characters with tee."
+
+
+def test_without_a_tool_the_terminal_gets_it_and_nobody_claims_it_was_copied() -> None:
+    sent: list[str] = []
+    told = copy("hello", sent.append, "", {})
+    assert sent == ["\x1b]52;c;" + base64.b64encode(b"hello").decode() + "\x07"]
+    assert "Sent 5 characters to the terminal" in str(told)
+    assert "saves to a file" in str(told)
+
+
+def test_a_tool_that_fails_or_hangs_falls_back_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holychat.tui.clipboard.DEADLINE", 0.2)
+    for tool in ("false", "sleep 30", "no-such-tool-here", "'unclosed"):
+        sent: list[str] = []
+        assert copy("x", sent.append, tool, {}).by == ""
+        assert len(sent) == 1
+
+
+def test_over_ssh_the_terminal_gets_it_too() -> None:
+    sent: list[str] = []
+    told = copy("x", sent.append, "cat", {"SSH_TTY": "/dev/pts/1"})
+    assert told.by == "cat"
+    assert len(sent) == 1
+
+
+def test_tmux_and_screen_get_their_wrapping_and_large_texts_are_refused() -> None:
+    assert osc52(b"x", {"TMUX": "1"}).endswith("\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\")
+    assert osc52(b"x", {"TERM": "screen"}) == "\x1bP\x1b]52;c;eA==\x07\x1b\\"
+    assert osc52(b"x" * (OSC52_LIMIT + 1), {}) == ""
+    told = copy("x" * (OSC52_LIMIT + 1), lambda _: None, "", {})
+    assert "Could not copy" in str(told)
+
+
+def test_the_status_line_fits_in_sixty_columns_by_dropping_the_least_important() -> None:
+    facts = Facts(
+        "holysheep", "deepseek-v3.2", "key: HOLYSHEEP_API_KEY", "", 1234, 87.5, 12_345, 678, False, Cost(1234)
+    )
+    wide = fit(left_pieces(facts), right_pieces(facts), 200)
+    assert [piece.text for piece in (*wide[0], *wide[1])] == [
+        "deepseek-v3.2", "holysheep", "key: HOLYSHEEP_API_KEY",
+        "first token 1.23 s", "88 tok/s", "12.3k in 678 out", "$0.001234",
+    ]  # fmt: skip
+    narrow = fit(left_pieces(facts), right_pieces(facts), 56)
+    texts = [piece.text for piece in (*narrow[0], *narrow[1])]
+    assert texts == ["deepseek-v3.2", "88 tok/s", "12.3k in 678 out", "$0.001234"]
+    tiny = fit(left_pieces(facts), right_pieces(facts), 5)
+    assert [piece.text for piece in tiny[0]] == ["deepseek-v3.2"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [(Cost(0), "$0.00"), (Cost(42), "$0.000042"), (Cost(123_456), "$0.1235"), (Cost(2_500_000, True), "~$2.50")],
+)
+def test_money_has_as_many_digits_as_say_something(cost: Cost, text: str) -> None:
+    assert money(cost) == text
+
+
+async def test_a_draft_is_saved_once_after_the_last_key_and_never_an_older_after_a_newer() -> None:
+    saved: list[str] = []
+    first = asyncio.Event()
+
+    async def save(text: str) -> None:
+        if text == "one":
+            await first.wait()
+        saved.append(text)
+
+    keeper = DraftKeeper(save)
+    keeper.changed("o")
+    keeper.changed("one")
+    slow = asyncio.create_task(keeper.flush())
+    await asyncio.sleep(0)
+    keeper.changed("two")
+    newer = asyncio.create_task(keeper.flush())
+    first.set()
+    await asyncio.gather(slow, newer)
+    assert saved == ["one", "two"]
+    keeper.changed("never")
+    keeper.forget()
+    await keeper.flush()
+    assert saved == ["one", "two"]
+
+
+def test_the_editor_is_visual_then_editor_and_its_arguments_are_kept() -> None:
+    assert editor_command({"VISUAL": "code --wait", "EDITOR": "vi"}) == ["code", "--wait"]
+    assert editor_command({"EDITOR": "vi"}) == ["vi"]
+    with pytest.raises(UsageError):
+        editor_command({"EDITOR": "'unclosed"})
+
+
+def test_a_file_is_never_replaced_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "out.md"
+    write_export(file, "one", overwrite=False)
+    with pytest.raises(UsageError, match="is there already"):
+        write_export(file, "two", overwrite=False)
+    write_export(file, "two", overwrite=True)
+    assert file.read_text() == "two"
+    with pytest.raises(UsageError, match="is a folder"):
+        write_export(tmp_path, "x", overwrite=True)
+    with pytest.raises(UsageError, match="Cannot write"):
+        write_export(tmp_path / "no" / "such" / "folder.md", "x", overwrite=False)
+
+
+def test_importing_the_package_brings_no_textual() -> None:
+    import subprocess
+
+    code = "import holychat.tui, sys; sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> None:
+    import inspect
+
+    from textual import _ansi_sequences
+    from textual.app import App
+    from textual.drivers.linux_driver import LinuxDriver
+
+    from holychat.tui.framework import teach_alt_enter
+
+    teach_alt_enter()
+    assert [key.value for key in _ansi_sequences.ANSI_SEQUENCES_KEYS["\x1b\r"]] == ["alt+enter"]
+    for name in ("_handle_exception", "_fatal_error", "panic", "get_line_filters", "notify", "on_event"):
+        assert callable(getattr(App, name))
+    assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
+    assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
+    assert "_get_terminal_size" in inspect.getsource(LinuxDriver.start_application_mode)
