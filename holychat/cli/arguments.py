@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from holychat.errors import SettingsError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 LAST = "last"
 LARGEST_NUMBER = 2**63 - 1
@@ -43,5 +48,22 @@ class TypedText(click.ParamType[str]):
         return os.fsencode(value).decode("utf-8", "replace")
 
 
+class ProviderName(click.ParamType[str]):
+    """Name of a provider; a shell completes it."""
+
+    name = "provider"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002  # the signature is click's
+        """Names that begin like that; none where the settings cannot be read."""
+        from click.shell_completion import CompletionItem
+
+        try:
+            names = [info.name for info in ctx.find_root().obj.registry.infos()]
+        except SettingsError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 CHAT = ChatNumber()
+PROVIDER = ProviderName()
 TEXT = TypedText()

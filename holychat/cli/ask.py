@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holychat.cli.arguments import LAST, TEXT, chat_number
+from holychat.cli.arguments import LAST, PROVIDER, TEXT, chat_number
 from holychat.cli.output import is_terminal
 from holychat.errors import UsageError
 
@@ -53,10 +53,17 @@ class Question:
         )
 
 
-@click.command(short_help="Ask one question; the reply goes to stdout.")
+_STATUSES = """Exit status: 0 done, 1 something local failed, 2 usage, 3 key missing or rejected, 4 refused by the
+provider, 5 unreachable or server failure after retries, 6 reply cut short (what arrived is printed and kept),
+130 interrupted."""
+
+
+@click.command(short_help="Ask one question; the reply goes to stdout.", epilog=_STATUSES)
 @click.argument("prompt", type=TEXT, required=False)
 @click.option("-m", "--model", type=TEXT, help="Any name that the provider knows.")
-@click.option("-p", "--provider", help="holysheep, openai, local, offline or one of your own.")
+@click.option(
+    "-p", "--provider", type=PROVIDER, metavar="NAME", help="holysheep, openai, local, offline or one of your own."
+)
 @click.option("-s", "--system", type=TEXT, help="Instructions that go before the conversation.")
 @click.option(
     "-t", "--temperature", type=click.FloatRange(min=0), metavar="NUMBER", help="0: always the likeliest words."

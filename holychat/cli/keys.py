@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holychat.cli.arguments import PROVIDER
 from holychat.cli.output import is_terminal
 from holychat.errors import ExitCode, UsageError
 from holychat.text import clean_line
@@ -25,7 +26,7 @@ def keys() -> None:
 
 
 @keys.command("set", short_help="Keep a provider's key in the keyring.")
-@click.argument("provider")
+@click.argument("provider", type=PROVIDER)
 @click.argument("surplus", nargs=-1, type=click.UNPROCESSED, metavar="")
 @click.pass_obj
 def set_key(session: Session, provider: str, surplus: tuple[str, ...]) -> None:
@@ -48,7 +49,7 @@ def set_key(session: Session, provider: str, surplus: tuple[str, ...]) -> None:
 
 
 @keys.command(short_help="Show where keys come from.")
-@click.argument("provider", required=False)
+@click.argument("provider", type=PROVIDER, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status(session: Session, provider: str | None, as_json: bool) -> int:
@@ -68,7 +69,7 @@ def status(session: Session, provider: str | None, as_json: bool) -> int:
 
 
 @keys.command(short_help="Delete a provider's key from the keyring.")
-@click.argument("provider")
+@click.argument("provider", type=PROVIDER)
 @click.pass_obj
 def delete(session: Session, provider: str) -> None:
     """Delete PROVIDER's key from the keyring of the operating system."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holychat.cli.arguments import PROVIDER
 from holychat.cli.output import table
 from holychat.text import clean_line
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="List the models that a provider offers.")
-@click.option("-p", "--provider", help="Default: the provider of the settings.")
+@click.option("-p", "--provider", type=PROVIDER, metavar="NAME", help="Default: the provider of the settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with what is known of each model.")
 @click.pass_obj
 def models(session: Session, provider: str | None, as_json: bool) -> None:

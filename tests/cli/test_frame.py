@@ -43,6 +43,16 @@ def test_the_shell_completes_commands(shell: Shell) -> None:
     assert "history" in shell.run().text
 
 
+def test_the_shell_completes_providers(shell: Shell, private_environment: Path) -> None:
+    shell.set(_HOLYCHAT_COMPLETE="bash_complete", COMP_WORDS="holychat ask -p o", COMP_CWORD="3")
+    assert shell.run().text.splitlines() == ["plain,openai", "plain,offline"]
+    config = private_environment / "config" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[nonsense]\n")
+    done = shell.run()
+    assert (done.text.strip(), done.err) == ("", b"")
+
+
 def test_a_question_without_ask_is_answered_with_how_to_ask(shell: Shell) -> None:
     done = shell.run("Why is the sky blue?\x1b[31m")
     assert done.status == 2
