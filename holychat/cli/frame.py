@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holychat.cli.output import ReaderGone
+from holychat.cli.output import ReaderGone, occupy_standard_streams
 from holychat.cli.root import root
 from holychat.cli.session import Session
 from holychat.errors import ExitCode, HolychatError
@@ -28,6 +28,7 @@ READER_GONE = 141
 
 def run(arguments: Sequence[str]) -> int:
     """Run `holychat ARGUMENTS` and return the exit status of the process."""
+    occupy_standard_streams()
     session = Session()
     sys.excepthook = _UnexpectedError(session)
     status = _guarded(session, arguments)
@@ -61,6 +62,8 @@ def _click_hint(error: click.ClickException) -> str:
 
 def _flushed(session: Session, status: int) -> int:
     """The status once everything printed has left the process; a full disk may only show here."""
+    if sys.stdout is None:
+        return status
     try:
         sys.stdout.flush()
     except BrokenPipeError:

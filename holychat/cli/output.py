@@ -57,6 +57,18 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
+def occupy_standard_streams() -> None:
+    """Open what was closed of descriptors 0 to 2 (`>&-`) on nothing, so that no file of ours gets their number.
+
+    The streams of `sys` stay None: writing to them is an error all the same.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+
+
 class Output:
     """The two streams of one run."""
 
@@ -80,6 +92,8 @@ class Output:
             ReaderGone: Nobody reads it any more.
             OutputLost: It cannot be written.
         """
+        if sys.stdout is None:
+            raise OutputLost("There is no output to write to")
         write_all(self.encode(clean(text) if self.to_terminal else text))
 
     def encode(self, text: str) -> bytes:

@@ -51,10 +51,10 @@ class Shell:
     """Runs `holychat`; the environment is the test's own, plus what `set` adds."""
 
     def __init__(self) -> None:
-        self._environ = dict(os.environ)
+        self.environ = dict(os.environ)
 
     def set(self, **environ: str) -> None:
-        self._environ |= environ
+        self.environ |= environ
 
     def run(self, *arguments: str, stdin: bytes | None = None, stdout: int = subprocess.PIPE) -> Done:
         """Run to the end; without `stdin` there is none (it is not a terminal and it is empty)."""
@@ -63,7 +63,7 @@ class Shell:
             input=b"" if stdin is None else stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env=self._environ,
+            env=self.environ,
             timeout=DEADLINE,
             check=False,
         )
@@ -77,7 +77,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self._environ,
+            env=self.environ,
         )
         try:
             yield Running(process)
@@ -95,7 +95,7 @@ class Shell:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=self._environ | {"TERM": "xterm-256color"} | environ,
+            env=self.environ | {"TERM": "xterm-256color"} | environ,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )

@@ -253,10 +253,30 @@ def test_help_into_a_full_disk_is_an_error_and_not_a_traceback(shell: Shell) -> 
     assert told_in_short(done)
 
 
-def test_without_any_standard_stream_nothing_breaks(connected: Shell, loopback: Loopback) -> None:
+def in_shell(shell: Shell, script: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of `sh`, with the command as `$1`."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", HOLYCHAT], capture_output=True, timeout=DEADLINE, check=False, env=shell.environ
+    )
+
+
+def test_without_input_and_errors_nothing_breaks(connected: Shell, loopback: Loopback) -> None:
     loopback.chat(stream_of("ok"))
-    done = subprocess.run(
-        ["sh", "-c", f'{HOLYCHAT} ask "Hi" <&- 2>&-'], capture_output=True, timeout=30, check=False,
-        env=connected._environ,
-    )  # fmt: skip
+    done = in_shell(connected, '"$1" ask Hi <&- 2>&-')
     assert (done.returncode, done.stdout) == (0, b"ok")
+
+
+def test_a_closed_output_is_an_error_and_its_number_goes_to_no_file(connected: Shell, loopback: Loopback) -> None:
+    loopback.chat(stream_of("where does this go?"))
+    done = in_shell(connected, '"$1" ask Hi >&-')
+    assert done.returncode == 1
+    assert b"no output" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert answer_of(connected)["text"] == "where does this go?"
+    assert in_shell(connected, '"$1" --version >&-').returncode in (0, 1)
+
+
+def test_a_reader_that_went_before_the_first_word_ends_it_quietly(connected: Shell, loopback: Loopback) -> None:
+    loopback.chat(stream_of("ok"))
+    done = in_shell(connected, '{ "$1" ask Hi; echo $? >&2; } | true')
+    assert done.stderr.strip() == b"141"
