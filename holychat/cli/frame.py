@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +31,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run `holychat ARGUMENTS` and return the exit status of the process."""
     occupy_standard_streams()
     session = Session()
-    sys.excepthook = _UnexpectedError(session)
+    unexpected = _UnexpectedError(session)
+    sys.excepthook = unexpected
+    threading.excepthook = unexpected.in_thread
     status = _guarded(session, arguments)
     return _flushed(session, status)
 
@@ -90,10 +93,19 @@ class _UnexpectedError:
         self._session = session
 
     def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        import logging
-
-        self._session.start_log()
-        logging.getLogger("holychat").critical("unexpected error", exc_info=(kind, error, traceback))
+        self._log("unexpected error", kind, error, traceback)
         name = clean(kind.__name__)
         log_file = self._session.paths.log_file
         self._session.report(f"Something went wrong inside holychat ({name}).", f"The details are in {log_file}.")
+
+    def in_thread(self, what: threading.ExceptHookArgs) -> None:
+        """The same for a thread, but what it served will tell of it; the program goes on."""
+        self._log("unexpected error in a thread", what.exc_type, what.exc_value, what.exc_traceback)
+
+    def _log(
+        self, message: str, kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        import logging
+
+        self._session.start_log()
+        logging.getLogger("holychat").critical(message, exc_info=(kind, error or kind(), traceback))

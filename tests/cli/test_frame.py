@@ -104,3 +104,14 @@ def test_a_fault_of_ours_is_a_short_message_and_a_log_without_keys(tmp_path: Pat
     assert "Traceback" in log.read_text()
     assert KEY not in log.read_text() + done.stderr
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_fault_in_a_thread_goes_to_the_log_and_not_to_the_screen(private_environment: Path) -> None:
+    program = (
+        "import threading; from holychat.cli.frame import run\n"
+        "run(['--version'])\n"
+        "thread = threading.Thread(target=lambda: 1 / 0); thread.start(); thread.join()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ZeroDivisionError" in (private_environment / "state" / "holychat.log").read_text()
