@@ -155,14 +155,7 @@ class ChatService:
         Raises:
             UsageError: There is no such chat.
         """
-
-        def work(connection: Connection) -> str:
-            chat = chats.get(connection, chat_id)
-            everything = messages.everything(connection, chat_id)
-            files = messages.attachment_texts(connection, everything)
-            return (as_json if format == "json" else as_markdown)(chat, everything, files)
-
-        return await self._database.read(work)
+        return await self._database.read(lambda c: _exported(c, chat_id, as_json if format == "json" else as_markdown))
 
     # Turns
 
@@ -233,13 +226,7 @@ class ChatService:
         """
 
         def begin(connection: Connection) -> Rows:
-            message, position = _placed(connection, chat_id, message_id)
-            messages.refuse_busy(connection, chat_id)
-            if position + 1 != messages.count(connection, chat_id):
-                raise UsageError("Only the last answer can be continued", "Edit or ask again instead.")
-            cut = message.state in (MessageState.STOPPED, MessageState.INTERRUPTED, MessageState.FAILED)
-            if message.role is not Role.ASSISTANT or not (cut or message.finish_reason == "length"):
-                raise UsageError("This answer is whole", "Ask for it again to get another one.")
+            message = _unfinished(connection, chat_id, message_id)
             return None, messages.reopen_reply(connection, message, self._turns.new_reply(connection, chat_id))
 
         return await self._turns.begin(begin, stream=stream)
@@ -292,6 +279,23 @@ class ChatService:
 def _tail(connection: Connection, chat_id: int, count: int) -> tuple[int, list[Message], bool]:
     first = max(0, messages.count(connection, chat_id) - count)
     return first, messages.page(connection, chat_id, first, count), chats.is_unseen(connection, chat_id)
+
+
+def _exported(connection: Connection, chat_id: int, form: Callable[[Chat, Messages, dict[str, str]], str]) -> str:
+    chat = chats.get(connection, chat_id)
+    everything = messages.everything(connection, chat_id)
+    return form(chat, everything, messages.attachment_texts(connection, everything))
+
+
+def _unfinished(connection: Connection, chat_id: int, message_id: int) -> Message:
+    message, position = _placed(connection, chat_id, message_id)
+    messages.refuse_busy(connection, chat_id)
+    if position + 1 != messages.count(connection, chat_id):
+        raise UsageError("Only the last answer can be continued", "Edit or ask again instead.")
+    cut = message.state in (MessageState.STOPPED, MessageState.INTERRUPTED, MessageState.FAILED)
+    if message.role is not Role.ASSISTANT or not (cut or message.finish_reason == "length"):
+        raise UsageError("This answer is whole", "Ask for it again to get another one.")
+    return message
 
 
 def _placed(connection: Connection, chat_id: int, message_id: int) -> tuple[Message, int]:

@@ -81,6 +81,8 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
         self._asked: MessageState | None = None
+        self._failure: Failure | None = None
+        """The reply's own failure, while the store's stands in its place."""
         self._cancelled = False
         self._watched = False
         self._ended = False
@@ -146,7 +148,7 @@ class Turn:
             StoreError: It refuses still.
         """
         if self._ended and not self._stored:
-            self._answer = await self._journal.finish(self._answer, unseen=False)
+            self._answer = await self._journal.finish(replace(self._answer, failure=self._failure), unseen=False)
             self._stored = True
 
     def _cancel(self) -> None:
@@ -289,6 +291,7 @@ class Turn:
             answer = await self._journal.finish(answer, unseen=unseen)
             self._stored = True
         except StoreError as error:
+            self._failure = answer.failure
             _log.error("the end of a reply was not stored: %s", error.title)  # expected, no traceback
             answer = replace(answer, failure=Failure.of(error))
         finally:

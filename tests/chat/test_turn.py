@@ -367,24 +367,24 @@ async def test_a_wait_for_a_retry_can_be_stopped(services: Services, loopback: L
 # Keeping
 
 
-async def test_text_is_kept_within_half_a_second_while_it_streams(services: Services, loopback: Loopback) -> None:
-    gate = Gate()
-    rest = sse(chunk("lo"), chunk(finish="stop"), usage_chunk(1, 2), "[DONE]")
-    loopback.chat(events_reply([*sse(chunk(reasoning="hm"), chunk("Hel")), gate, *rest]))
+async def test_text_is_kept_within_half_a_second_while_it_streams_and_only_once(
+    services: Services, loopback: Loopback
+) -> None:
+    gates = (Gate(), Gate())
+    first, second = sse(chunk(reasoning="hm"), chunk("Hel")), sse(chunk("lo"))
+    rest = sse(chunk(finish="stop"), usage_chunk(1, 2), "[DONE]")
+    loopback.chat(events_reply([*first, gates[0], *second, gates[1], *rest]))
     _, turn = await ask(services)
     events = turn.events()
-    await until(events, has_text("Hel"))
-    began = time.monotonic()
-
-    async def kept() -> str:
-        return (await stored(services, turn.answer.id)).text
-
-    while await kept() != "Hel":
-        assert time.monotonic() - began < 5
-        await asyncio.sleep(0.01)
-    assert time.monotonic() - began < 1.0
-    assert (await stored(services, turn.answer.id)).reasoning == "hm"
-    gate.open()
+    for piece, text, gate in (("Hel", "Hel", gates[0]), ("lo", "Hello", gates[1])):
+        await until(events, has_text(piece))
+        began = time.monotonic()
+        while len((message := await stored(services, turn.answer.id)).text) < len(text):
+            assert time.monotonic() - began < 5
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 1.0
+        assert (message.text, message.reasoning, message.state) == (text, "hm", MessageState.STREAMING)
+        gate.open()
     await until(events, lambda event: isinstance(event, TurnEnded))
     assert await services.database.read(lambda c: c.execute("SELECT count(*) FROM chunks").get) == 0
 
@@ -414,28 +414,42 @@ async def test_a_full_disk_costs_no_text_and_the_end_is_stored_when_there_is_roo
     use(services, START, TextDelta("fine"), TurnFinished("stop"))
     await ended(await services.chats.send(chat_id, "and now?"))
     message = await stored(services, last.message.id)
-    assert (message.state, message.text) == (MessageState.COMPLETE, last.message.text)
+    assert (message.state, message.text, message.failure) == (MessageState.COMPLETE, last.message.text, None)
 
 
-async def test_ten_thousand_deltas_cost_little_and_do_not_starve_the_loop(services: Services) -> None:
+async def test_ten_thousand_deltas_cost_little(services: Services) -> None:
     flood = [START, *(TextDelta("token ") for _ in range(10_000)), UsageReported(Usage(1, 2)), TurnFinished("stop")]
     use(services, *flood)
     _, turn = await ask(services)
-    longest, last = 0.0, time.perf_counter()
-
-    async def pulse() -> None:
-        nonlocal longest, last
-        while True:
-            await asyncio.sleep(0)
-            now = time.perf_counter()
-            longest, last = max(longest, now - last), now
-
-    pulsing = asyncio.create_task(pulse())
+    began = time.process_time()
     events = await run(turn)
-    pulsing.cancel()
+    assert time.process_time() - began < 0.5
     assert len(events) == 10_004
     assert events[-1].message.text == "token " * 10_000
-    assert longest < 0.5
+
+
+async def test_a_flood_that_never_pauses_does_not_starve_the_loop(services: Services) -> None:
+    async def parse() -> None:
+        end = time.perf_counter() + 0.0005
+        while time.perf_counter() < end:
+            pass
+
+    flood = [step for _ in range(600) for step in (TextDelta("x"), parse)]
+    use(services, START, *flood, TurnFinished("stop"))
+    _, turn = await ask(services)
+    rounds = seen = 0
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 0 < seen < 600
+
+    counting = asyncio.create_task(count_rounds())
+    async for event in turn.events():
+        seen += isinstance(event, TextDelta)
+    counting.cancel()
+    assert rounds >= 15
 
 
 def test_the_policy_of_the_settings_is_the_number_of_retries() -> None:

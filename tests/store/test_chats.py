@@ -95,7 +95,9 @@ def test_a_writer_that_was_taken_for_dead_still_stores_its_text(database: Databa
     chat = new_chat(database)
     reply = database.write_now(lambda c: ask(c, chat.id, "why?"))[1]
     assert database.write_now(lambda c: messages.interrupt_replies_of(c, lambda _name: True)) == 1
-    assert database.write_now(lambda c: answer(c, reply, "all of it")).text == "all of it"
+    database.write_now(lambda c: answer(c, reply, "all of it"))
+    now = database.read_now(lambda c: messages.get(c, reply.id))
+    assert (now.state, now.text) == (MessageState.COMPLETE, "all of it")
 
 
 def test_a_reply_of_a_chat_that_was_deleted_meanwhile_is_dropped(database: Database) -> None:
