@@ -19,7 +19,7 @@ from holychat.errors import StoreError, UsageError
 from holychat.store import chats, messages, search
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
     from typing import Literal
 
