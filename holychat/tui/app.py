@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import SystemCommand
-from textual.widgets import Input, TextArea
 
 from holychat.domain.chat import ChatOptions
 from holychat.errors import HolychatError, SettingsError, UsageError
@@ -136,6 +135,7 @@ class HolychatApp(FrameworkApp):
         await asyncio.to_thread(warm_imports)
         services = self.services
         if services is not None:
+            await services.chats.prepare()
             try:
                 await services.registry.get(self.main.conversation.options.provider).warm()
             except HolychatError as error:
@@ -170,10 +170,8 @@ class HolychatApp(FrameworkApp):
     def action_copy_or_stop(self) -> None:
         """Copy the selection, else stop the reply, else say how to quit."""
         focused = self.focused
-        if isinstance(focused, (TextArea, Input)) and focused.selected_text:
-            text = focused.selected_text
-        else:
-            text = self.screen.get_selected_text() or ""
+        own = getattr(focused, "selected_text", "")  # of a text area or an input
+        text = own if isinstance(own, str) and own else self.screen.get_selected_text() or ""
         if text:
             self.main.copy(text)
             self.screen.clear_selection()

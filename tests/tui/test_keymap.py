@@ -58,9 +58,9 @@ async def test_a_remapped_key_works_and_its_default_does_not() -> None:
     settings = settings_for(keys={"chat.panel": "f9", "composer.send": "ctrl+enter", "composer.newline": "enter"})
     async with driving(settings) as app:
         await app.press("f4")
-        assert not app.app.main.has_class("-panel")
+        assert not app.app.main.query("#panel")
         await app.press("f9")
-        assert app.app.main.has_class("-panel")
+        await app.until(lambda: app.app.main.query("#panel"))
         await app.type("one")
         await app.press("enter")
         await app.type("two")

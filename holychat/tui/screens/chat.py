@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 _STATUS_INTERVAL = 0.25
 """Seconds between two updates of the status line while a reply streams."""
+_WIDE = 100
+"""Columns from which the side panel has room beside the conversation."""
+_HIGH = 22
+"""Lines from which the composer may grow to two fifths of the screen."""
 _PLACEHOLDER = "Ask anything, or / for commands"
 
 
@@ -48,8 +52,6 @@ class ChatScreen(ChatDialogs):
 
     BINDINGS: ClassVar = bindings("chat")
     AUTO_FOCUS: ClassVar[str] = "#composer"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  # Textual types it without ClassVar
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-high")]  # noqa: RUF012
 
     def __init__(self, options: ChatOptions, remapped: Mapping[str, str]) -> None:
         super().__init__()
@@ -68,20 +70,17 @@ class ChatScreen(ChatDialogs):
 
     def compose(self) -> ComposeResult:
         """Everything of the first frame."""
-        with Horizontal(id="body"):
-            with Vertical(id="main"):
-                yield self.pane
-                yield QueueLine()
-                yield SlashCommandList()
-                with Vertical(id="composer-box"):
-                    yield self.composer
-                yield StatusLine()
-            yield SidePanel(id="panel")
+        with Horizontal(id="body"), Vertical(id="main"):
+            yield self.pane
+            yield QueueLine()
+            yield SlashCommandList()
+            with Vertical(id="composer-box", classes="-focused"):
+                yield self.composer
+            yield StatusLine()
         yield KeyFooter()
 
     def on_mount(self) -> None:
         """The welcome of an empty chat; the status line ticks only while a reply streams."""
-        self.pane.show_welcome(True)
         self.composer.focus()
         self.call_after_refresh(self.app.call_later, self.app.release_early_keys)
         self._status_timer = self.set_interval(_STATUS_INTERVAL, self._show_status, pause=True)
@@ -255,8 +254,22 @@ class ChatScreen(ChatDialogs):
         scroll_page(self.transcript, direction)
 
     def action_toggle_panel(self) -> None:
-        """Show or hide the side panel."""
-        self.toggle_class("-panel")
+        """Show or hide the side panel; it is made when it is first wanted."""
+        panel = self.query("#panel")
+        if panel:
+            panel.first().display = not panel.first().display
+        else:
+            self.query_one("#body").mount(SidePanel(id="panel"))
+        self.call_after_refresh(self.on_resize)
+
+    def on_resize(self) -> None:
+        """The panel lies over a narrow screen; a low one leaves the composer fewer lines.
+
+        By hand and not by Textual's breakpoints: those restyle every widget, in the first frame as well.
+        """
+        for panel in self.query("#panel"):
+            panel.set_class(self.size.width < _WIDE, "-overlay")
+        self.composer.set_class(self.size.height < _HIGH, "-low")
 
     def on_transcript_follow_changed(self, event: Transcript.FollowChanged) -> None:
         """Offer the way back to the end."""

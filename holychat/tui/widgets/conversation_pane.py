@@ -107,7 +107,7 @@ class ConversationPane(Container, can_focus=True):
         """The person goes back to writing."""
 
     def __init__(self, transcript: Transcript, remapped: Mapping[str, str], *, id: str) -> None:  # noqa: A002
-        super().__init__(id=id)
+        super().__init__(id=id, classes="-empty")
         self.transcript = transcript
         self._remapped = remapped
 
