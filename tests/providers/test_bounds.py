@@ -64,7 +64,7 @@ def bomb(unit: bytes, mebibytes: int, begin: bytes = b"") -> bytes:
     return b"".join([packer.compress(begin), *(packer.compress(block) for _ in range(mebibytes)), packer.flush()])
 
 
-ONE_EVENT = event(chunk("x" * 900))
+ONE_EVENT = event(chunk("x" * 9000))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ ONE_EVENT = event(chunk("x" * 900))
     [
         pytest.param(b"\0", b"data: ", "one event", id="one endless line"),
         pytest.param(ONE_EVENT, b"", "64 MiB", id="endless events"),
-        pytest.param(b": x\n\n", b"", "64 MiB", id="endless comments"),
+        pytest.param(b": " + b"x" * 254 + b"\n\n", b"", "64 MiB", id="endless comments"),
         pytest.param(b"data: x\n", b"", "one event", id="an event of endless lines"),
     ],
 )

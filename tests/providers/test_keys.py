@@ -35,7 +35,7 @@ def everything_said(error: HolychatError | None) -> str:
     [
         pytest.param(error_reply(401, f"Incorrect API key provided: {KEY}."), id="error message"),
         pytest.param(error_reply(401, f"key ending in {KEY[-20:]}"), id="last characters"),
-        pytest.param(error_reply(400, f"{'x' * 290} {KEY}"), id="at the cut"),
+        pytest.param(error_reply(400, f"{'x' * 280} {KEY}"), id="at the cut"),
         pytest.param(Script(403, {"content-type": "text/plain"}, [KEY.encode()]), id="plain text"),
         pytest.param(error_reply(500, "x", headers={"x-request-id": KEY}), id="request id"),
         pytest.param(Script(302, {"location": f"https://x.example/?key={KEY}"}), id="redirect"),

@@ -105,7 +105,7 @@ def test_no_bytes_make_the_event_reader_fail(data: bytes) -> None:
 
 
 @given(ERROR_BODIES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_error_body_makes_the_translation_fail(value: object) -> None:
     trouble = WireTrouble.from_body(json.dumps(value).encode())
     assert isinstance(trouble.message, str)
@@ -197,6 +197,8 @@ def test_halves_are_joined_or_replaced() -> None:
 
 
 async def test_the_clock_cancels_only_who_waits() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     clock = IdleClock(0.1)
     clock.watch()
     clock.rest()
@@ -209,6 +211,7 @@ async def test_the_clock_cancels_only_who_waits() -> None:
     assert not clock.was_it()
     clock.stop()
     await asyncio.sleep(0.2)
+    assert not complaints
 
 
 async def test_a_cancellation_from_outside_is_not_taken_for_the_clock() -> None:

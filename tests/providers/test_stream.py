@@ -18,6 +18,7 @@ from tests.support.loopback import (
     Gate,
     Loopback,
     Pause,
+    Piece,
     Script,
     chunk,
     error_reply,
@@ -112,11 +113,19 @@ async def test_done_without_a_finish_reason_is_complete_and_logged(
     assert "no finish reason" in caplog.text
 
 
-async def test_a_finished_reply_does_not_wait_for_usage_that_never_comes(loopback: Loopback) -> None:
-    loopback.chat(events_reply([*sse(chunk("Hi", finish="stop")), FOREVER]))
-    async with asyncio.timeout(10):
+@pytest.mark.parametrize(
+    "tail",
+    [
+        pytest.param([FOREVER], id="silence"),
+        pytest.param([Pause(0.05), b": keep-alive\n\n"] * 1000, id="comments"),
+        pytest.param([Pause(0.05), event(chunk("."))] * 1000, id="more text"),
+    ],
+)
+async def test_a_finished_reply_does_not_wait_for_usage_that_never_comes(loopback: Loopback, tail: list[Piece]) -> None:
+    loopback.chat(events_reply([*sse(chunk("Hi", finish="stop")), *tail]))
+    async with asyncio.timeout(20):
         outcome = await ask(loopback.base_url, idle=60)
-    assert (outcome.text, outcome.finish, outcome.error) == ("Hi", "stop", None)
+    assert (outcome.text.rstrip("."), outcome.finish, outcome.error) == ("Hi", "stop", None)
 
 
 async def test_comments_blank_lines_ids_and_unknown_fields_change_nothing(loopback: Loopback) -> None:
