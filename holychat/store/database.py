@@ -22,7 +22,7 @@ import apsw
 from holychat.errors import StoreError
 from holychat.store.failures import translated
 from holychat.store.files import on_network_file_system, prepare, remember_that_data_is_here
-from holychat.store.migrate import MIGRATIONS, migrate
+from holychat.store.migrate import MIGRATIONS, migrate, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,7 @@ class Database:
                 prepare(path)
             connection = _connect(path)
             try:
+                refuse_unknown(connection, path, migrations)
                 if path is not None:
                     _choose_journal(connection, path)
                 migrate(connection, path, migrations)

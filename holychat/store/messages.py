@@ -244,9 +244,12 @@ def _insert(connection: Connection, chat_id: int, role: Role, now_ms: int, new: 
     chats.get(connection, chat_id)
     connection.execute(
         """
-        INSERT INTO messages (chat_id, seq, position, role, state, owner, created_ms, provider, model)
-        SELECT ?1, coalesce(max(seq) + 1, 1), coalesce(max(position) + 1, 0), ?2, ?3, ?4, ?5, ?6, ?7
-        FROM messages WHERE chat_id = ?1
+        INSERT INTO messages (chat_id, seq, position, role, state, owner, created_ms, provider, model) VALUES (
+            ?1,
+            (SELECT coalesce(max(seq) + 1, 1) FROM messages WHERE chat_id = ?1),
+            (SELECT coalesce(max(position) + 1, 0) FROM messages WHERE chat_id = ?1),
+            ?2, ?3, ?4, ?5, ?6, ?7
+        )
         """,
         (
             chat_id,

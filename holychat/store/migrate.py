@@ -24,6 +24,16 @@ def known_version(folder: Path = MIGRATIONS) -> int:
     return len(_scripts(folder))
 
 
+def refuse_unknown(connection: apsw.Connection, path: Path | None, folder: Path = MIGRATIONS) -> None:
+    """Make sure that this program knows the database, without changing a byte of it.
+
+    Raises:
+        StoreTooNew: The database was written by a newer holychat.
+        StoreDamaged: The file belongs to another program, or cannot be read.
+    """
+    _checked_version(connection, path, known_version(folder))
+
+
 def migrate(connection: apsw.Connection, path: Path | None, folder: Path = MIGRATIONS) -> None:
     """Apply what is missing, all of it in one transaction, after a copy of what was there has been kept.
 

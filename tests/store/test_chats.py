@@ -151,6 +151,36 @@ def test_opening_a_chat_looks_at_its_last_messages_only(database: Database) -> N
     assert not [line for line in details if "TEMP B-TREE" in line]
 
 
+def test_sending_in_a_long_chat_costs_what_it_costs_in_a_short_one(database: Database) -> None:
+    long = talk(database, *((f"q{n}", "a") for n in range(1500)))
+    short = talk(database, ("q", "a"))
+
+    def steps(chat_id: int) -> int:
+        """Instructions of SQLite's machine for one exchange, in hundreds."""
+        taken = 0
+
+        def work(connection: Connection) -> None:
+            def count() -> bool:
+                nonlocal taken
+                taken += 1
+                return False
+
+            connection.set_progress_handler(count, 100)
+            try:
+                reply = ask(connection, chat_id, "one more")[1]
+                messages.append_chunks(connection, reply.id, "me", [("text", "x")])
+                answer(connection, reply, "x")
+                messages.page(connection, chat_id, messages.count(connection, chat_id) - 20, 20)
+            finally:
+                connection.set_progress_handler(None)
+
+        database.write_now(work)
+        return taken
+
+    steps(short.id)
+    assert steps(long.id) <= 2 * steps(short.id) + 20
+
+
 def test_a_title_comes_from_the_first_question_and_a_given_one_stays(database: Database) -> None:
     chat = talk(database, ("# How do I   boil\ta pot?\nmore", "…"))
     assert chat.title == "How do I boil a pot?"

@@ -238,8 +238,10 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
     other = apsw.Connection(str(path))
     other.execute("CREATE TABLE songs (name)")
     other.close()
+    before = path.read_bytes()
     with pytest.raises(StoreDamaged, match="another program"):
         Database.open(path)
+    assert path.read_bytes() == before
 
 
 def test_a_page_of_rubbish_is_damage(path: Path) -> None:
