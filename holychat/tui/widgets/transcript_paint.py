@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,10 +17,48 @@ if TYPE_CHECKING:
 
 GUTTER = 2
 """Columns before the text: a bar and a space."""
+EDGE = 2
+"""Columns behind the text: a space and the scroll bar."""
+
+
+class Frame(NamedTuple):
+    """What surrounds the text of a line; equal frames are painted alike."""
+
+    y: int
+    """Number of the line in the document, which a selection refers to."""
+    width: int
+    bar: str
+    colour: str
+    raised: bool
+    """Whether the line is on the background of a person's own text."""
+    thumb: bool
+    """Whether the thumb of the scroll bar is beside it."""
+    span: tuple[int, int] | None
+    """Selected characters; an end of -1 means all."""
+
+
+def thumb_rows(top: int, rows: int, height: int) -> range:
+    """Rows of the viewport beside which the thumb of the scroll bar stands; none where everything is visible."""
+    if height <= rows:
+        return range(0)
+    size = max(rows * rows // height, 1)
+    first = round((rows - size) * top / (height - rows))
+    return range(first, first + size)
+
+
+def paint_frame(line: Line | None, frame: Frame, look: Look, selection: Style) -> Strip:
+    """A line of the widget, ready but for the filters."""
+    width = frame.width - 1
+    strip = paint(line, width, look, bar=frame.bar, colour=frame.colour, raised=frame.raised)
+    if frame.span is not None:
+        strip = paint_selection(strip, frame.span, selection)
+    # The scroll bar comes behind the offsets, so that no selection begins on it.
+    bar = Segment("▐" if frame.thumb else " ", look.style("muted"))
+    return Strip([*strip.apply_offsets(0, frame.y), bar], frame.width)
 
 
 def paint(line: Line | None, width: int, look: Look, *, bar: str, colour: str, raised: bool) -> Strip:
-    """A whole line of the widget: the bar in its colour, the text, and fill up to `width` cells."""
+    """The bar in its colour, the text, and fill up to `width` cells."""
     background = "user" if raised else "background"
     segments = [Segment(f"{bar:<{GUTTER}}", look.style(colour, background))]
     cells = GUTTER

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.style import Style
 from textual.geometry import Size
 from textual.message import Message as Event
 from textual.reactive import reactive
@@ -17,10 +18,11 @@ from textual.widget import Widget
 
 from holychat.tui.markdown.look import Look, Palette
 from holychat.tui.widgets.transcript_document import Document
-from holychat.tui.widgets.transcript_paint import GUTTER, paint, paint_selection, selected_text
+from holychat.tui.widgets.transcript_paint import EDGE, GUTTER, Frame, paint_frame, selected_text, thumb_rows
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.geometry import Region
     from textual.selection import Selection
     from textual.strip import Strip
 
@@ -40,7 +42,7 @@ class TranscriptView(ScrollView, can_focus=False):
             the end takes it back.
     """
 
-    DEFAULT_CSS = "TranscriptView { overflow-x: hidden; overflow-y: scroll; }"
+    DEFAULT_CSS = "TranscriptView { overflow-x: hidden; overflow-y: scroll; scrollbar-size: 0 0; }"
     ALLOW_SELECT = True
 
     following: reactive[bool] = reactive(True, repaint=False)
@@ -71,7 +73,7 @@ class TranscriptView(ScrollView, can_focus=False):
     @property
     def rows(self) -> int:
         """Lines that are visible."""
-        return self.scrollable_content_region.height
+        return self.size.height
 
     def jump_latest(self) -> None:
         """Go to the end and follow it."""
@@ -141,19 +143,18 @@ class TranscriptView(ScrollView, can_focus=False):
         self._moving = False
 
     def _set_height(self, height: int) -> None:
-        size = Size(self.scrollable_content_region.width, height)
+        size = Size(self.size.width, height)
         if size != self.virtual_size:
-            # Without set_reactive each streamed line would lay out the whole screen again. The width never changes
-            # and the scroll bar is always there, so nothing but the bar depends on this size.
+            # Without set_reactive each streamed line would lay out the whole screen again; nothing depends on this
+            # size, since the scroll bar is painted with the lines.
             self.set_reactive(Widget.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = height
 
     # --- what happens to it -------------------------------------------------------------------------------------------
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out again what is visible; the rest when it is looked at."""
         del event
-        width = min(max(self.scrollable_content_region.width - GUTTER - 1, 8), WIDEST)
+        width = min(max(self.size.width - GUTTER - EDGE, 8), WIDEST)
         if width == self.document.width:
             self.update_view()
             return
@@ -182,6 +183,27 @@ class TranscriptView(ScrollView, can_focus=False):
         """Tell those who show a hint."""
         self.post_message(self.FollowChanged(following))
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """The scroll bar is taken hold of."""
+        if event.x == self.size.width - 1 and self.document.height > self.rows:
+            self.capture_mouse()
+            self._drag_to(event.y)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """The scroll bar is dragged."""
+        if self.app.mouse_captured is self:
+            self._drag_to(event.y)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """The scroll bar is let go."""
+        del event
+        if self.app.mouse_captured is self:
+            self.release_mouse()
+
+    def _drag_to(self, row: int) -> None:
+        share = min(max(row / max(self.rows - 1, 1), 0.0), 1.0)
+        self.scroll_to(y=round(share * self.max_scroll_y), animate=False, immediate=True)
+
     def on_click(self, event: events.Click) -> None:
         """A click on a link tells its address."""
         href = event.style.meta.get("href")
@@ -190,12 +212,24 @@ class TranscriptView(ScrollView, can_focus=False):
 
     # --- painting -----------------------------------------------------------------------------------------------------
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the viewport, filtered. They come from their own caches: a frame paints only what has changed.
+
+        The widget has no border and no padding, so the painting of those, half the cost of a frame, is passed over.
+        """
+        thumb = thumb_rows(round(self.scroll_y), self.rows, self.document.height)
+        whole = crop.x == 0 and crop.width == self.size.width
+        strips = [self._painted(y, y in thumb) for y in crop.line_range]
+        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
+
     def render_line(self, y: int) -> Strip:
-        """One line of the viewport; lines that did not change come from their own cache."""
-        y += round(self.scroll_y)
-        width, look = self.scrollable_content_region.width, self.document.look
-        entry, line, section, row = self.document.line(y)
-        inside = entry is not None and row < entry.height(self.document.width) - 1
+        """One line of the viewport, filtered."""
+        return self._painted(y, y in thumb_rows(round(self.scroll_y), self.rows, self.document.height))
+
+    def _painted(self, row: int, thumb: bool) -> Strip:
+        y = row + round(self.scroll_y)
+        entry, line, section, entry_row = self.document.line(y)
+        inside = entry is not None and entry_row < entry.height(self.document.width) - 1
         raised = inside and entry is not None and entry.is_user
         bar, colour = ("▎", "accent") if raised else (" ", "muted")
         if entry is not None and section is not None and section is entry.selected_code:
@@ -204,16 +238,17 @@ class TranscriptView(ScrollView, can_focus=False):
             bar, colour = "▌", "accent"
         selection = self.text_selection
         span = None if selection is None else selection.get_span(y)
-        key = (y, width, bar, span)
-        if line is not None and line.cache is not None and line.cache[0] == key:
-            strip: Strip = line.cache[1]
-            return strip
-        strip = paint(line, width, look, bar=bar, colour=colour, raised=raised)
-        if span is not None:
-            strip = paint_selection(strip, span, self.screen.get_component_rich_style("screen--selection"))
-        strip = strip.apply_offsets(0, y)
+        frame = Frame(y, self.size.width, bar, colour, raised, thumb, span)
+        if line is not None and line.cache is not None and line.cache[0] == frame:
+            cached: Strip = line.cache[1]
+            return cached
+        selected = Style() if span is None else self.screen.get_component_rich_style("screen--selection")
+        strip = paint_frame(line, frame, self.document.look, selected)
+        background = self.background_colors[1]
+        for line_filter in self.get_line_filters():
+            strip = strip.apply_filter(line_filter, background)
         if line is not None:
-            line.cache = (key, strip)
+            line.cache = (frame, strip)
         return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
