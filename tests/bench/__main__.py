@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.driver import Driver
 from tests.bench.machine import describe
 from tests.bench.measure import BENCHMARKS, Plan, measure, tiny
-from tests.bench.programs import PROGRAMS
+from tests.bench.programs import HOLYCHAT, PROGRAMS
 from tests.bench.report import report
 from tests.bench.texts import KINDS
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", nargs="+", type=int, default=defaults.sizes, help="tokens of the floods")
     parser.add_argument("--bare-sizes", nargs="*", type=int, default=defaults.bare_sizes, help="those for the bare app")
     parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), default=defaults.programs)
+    parser.add_argument("--holychat", type=Path, metavar="COMMAND", help="another holychat than the installed one")
     parser.add_argument("--tiny", action="store_true", help="only see whether the benchmarks work")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the rows to this file, one JSON object per line")
     parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="only print the tables of such files")
@@ -62,7 +63,11 @@ def _plan(options: argparse.Namespace) -> Plan:
         bare_sizes=options.bare_sizes,
         programs=options.programs,
     )
-    return tiny() if options.tiny else plan
+    if options.tiny:
+        plan = replace(tiny(), programs=options.programs)
+    if options.holychat:
+        plan = replace(plan, holychat=replace(HOLYCHAT, command=(str(options.holychat.absolute()),)))
+    return plan
 
 
 def _append(file: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -47,6 +47,7 @@ class Plan:
     patience: float = 150
     """Seconds after which a flood is given up."""
     programs: Sequence[str] = tuple(PROGRAMS)
+    holychat: Program = HOLYCHAT
 
 
 def _milliseconds(delays: Sequence[float]) -> list[float]:
@@ -58,7 +59,7 @@ def start(driver: Driver, plan: Plan) -> Iterator[Row]:
 
     The first start of each program compiles byte code and makes the database.
     """
-    programs = _chosen(plan, HOLYCHAT, BARE_TEXTUAL, PLAIN_PRINTER)
+    programs = _chosen(plan, BARE_TEXTUAL, PLAIN_PRINTER)
     homes = {program.name: driver.home(program) for program in programs}
     for repetition, program in product(range(plan.starts), programs):
         with driver.ready(program, homes[program.name]) as terminal:
@@ -91,7 +92,7 @@ def first_token(driver: Driver, plan: Plan) -> Iterator[Row]:
 
     The reply comes at 50 pieces per second, so that nothing else is being painted.
     """
-    for _, program in product(range(plan.repetitions), _chosen(plan, HOLYCHAT, BARE_TEXTUAL, PLAIN_PRINTER)):
+    for _, program in product(range(plan.repetitions), _chosen(plan, BARE_TEXTUAL, PLAIN_PRINTER)):
         with driver.ready(program) as terminal:
             terminal.wait_until_idle()
             for number in range(plan.messages + 1):
@@ -114,7 +115,7 @@ def flood(driver: Driver, plan: Plan) -> Iterator[Row]:
 
     Each flood has a process of its own, after a short exchange. A reply of 8 pieces measures what any reply costs.
     """
-    programs = _chosen(plan, HOLYCHAT, BARE_TEXTUAL, PLAIN_PRINTER)
+    programs = _chosen(plan, BARE_TEXTUAL, PLAIN_PRINTER)
     for _, kind, size, program in product(range(plan.repetitions), plan.kinds, (8, *plan.sizes), programs):
         if program is BARE_TEXTUAL and size not in (8, *plan.bare_sizes):
             continue
@@ -150,7 +151,7 @@ def _one_flood(driver: Driver, plan: Plan, program: Program, kind: str, size: in
 
 def paced(driver: Driver, plan: Plan) -> Iterator[Row]:
     """A reply at a steady rate: how long each mark takes from the server's socket to the screen, and the CPU."""
-    programs = _chosen(plan, HOLYCHAT, BARE_TEXTUAL, PLAIN_PRINTER)
+    programs = _chosen(plan, BARE_TEXTUAL, PLAIN_PRINTER)
     for _, rate, program in product(range(plan.repetitions), plan.rates, programs):
         with driver.warm(program) as terminal:
             asked = driver.ask(terminal, "mixed", max(8, int(rate * plan.stream_seconds)), rate)
@@ -170,7 +171,7 @@ def paced(driver: Driver, plan: Plan) -> Iterator[Row]:
 
 def typing(driver: Driver, plan: Plan) -> Iterator[Row]:
     """From a key press to its echo: at rest, and while a reply streams at the highest rate."""
-    programs = _chosen(plan, HOLYCHAT, BARE_TEXTUAL)
+    programs = _chosen(plan, BARE_TEXTUAL)
     for repetition, rate, program in product(range(plan.repetitions), (0, max(plan.rates)), programs):
         with driver.warm(program) as terminal:
             if rate:
@@ -198,10 +199,10 @@ def open_chat(driver: Driver, plan: Plan) -> Iterator[Row]:
     """Open a short and a long chat of one database: with `holychat --chat`, and with the keyboard from the list."""
     if HOLYCHAT.name not in plan.programs:
         return
-    home = driver.home(HOLYCHAT)
+    home = driver.home(plan.holychat)
     chats = seed_chats(home, (10, plan.long_chat))
     for repetition, (size, chat), way in product(range(plan.starts), chats.items(), ("start", "list")):
-        with driver.ready(HOLYCHAT, home, *(("--chat", str(chat.id)) if way == "start" else ())) as terminal:
+        with driver.ready(plan.holychat, home, *(("--chat", str(chat.id)) if way == "start" else ())) as terminal:
             if way == "start":
                 since = terminal.started
             else:
@@ -231,8 +232,8 @@ def open_chat(driver: Driver, plan: Plan) -> Iterator[Row]:
                 }
 
 
-def _chosen(plan: Plan, *programs: Program) -> list[Program]:
-    return [program for program in programs if program.name in plan.programs]
+def _chosen(plan: Plan, *baselines: Program) -> list[Program]:
+    return [program for program in (plan.holychat, *baselines) if program.name in plan.programs]
 
 
 BENCHMARKS: dict[str, Callable[[Driver, Plan], Iterator[Row]]] = {

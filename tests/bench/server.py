@@ -5,9 +5,9 @@ It is a process of its own. On standard input it is told, one JSON object per li
     {"kind": "mixed", "count": 2000, "rate": 0, "tag": "A001"}      rate: pieces per second; 0 writes all at once
 
 On standard output it says, one JSON object per line: `{"port": …}` at first, `{"prepared": tag}` when a reply is ready,
-and `{"served": tag, "received": …, "first": …, "last": …, "marks": {mark: …}}` after each request. Times are
-CLOCK_MONOTONIC in seconds, the clock of the driver: request complete, first piece handed to the socket, last piece, and,
-for a paced reply, every piece with a mark.
+and `{"served": tag, "received": …, "first": …, "last": …, "marks": {mark: …}}` after each request. Times are seconds
+of CLOCK_MONOTONIC, as the driver's: request complete, first piece handed to the socket, last piece, and, for a paced
+reply, every piece with a mark.
 """
 
 from __future__ import annotations
