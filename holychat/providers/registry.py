@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from holychat.domain.request import ProviderInfo
@@ -113,7 +113,8 @@ class ProviderRegistry:
         if info.kind == "offline":
             from holychat.providers.offline.transport import OfflineTransport
 
-            transport = OfflineTransport.from_environment(self._environ)
+            # It has the methods of a transport without the base class, which would load httpx on the event loop.
+            transport = cast("httpx.AsyncBaseTransport", OfflineTransport.from_environment(self._environ))
             info = dataclasses.replace(info, base_url=_OFFLINE_URL)
         return OpenAIProvider(
             info,

@@ -11,7 +11,7 @@ _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(r"`[^`\n]+`")
 _VISIBLE = re.compile(r"\S")
-_SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ers", "ies", "ed", "er", "es", "ly", "s", "e", "y")
+_SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ers", "ies", "ed", "er", "ly", "e", "y")
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -63,8 +63,10 @@ def letter_share(text: str) -> float:
 def _stem(word: str) -> str:
     """An English word without its ending, so that shortcuts meets shortcut; anything else as it is."""
     word = word.removesuffix("'s").removesuffix("’s")
+    if word.isascii() and word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
+        word = word[:-1]
     if len(word) > 4 and word.isascii():
         for suffix in _SUFFIXES:
-            if word.endswith(suffix) and len(word) - len(suffix) >= 4 and not word.endswith("ss"):
+            if word.endswith(suffix) and len(word) - len(suffix) >= 4:
                 return word[: -len(suffix)]
     return word
