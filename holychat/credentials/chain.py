@@ -53,14 +53,18 @@ class KeyChain:
     def lookup(self, info: ProviderInfo) -> KeyAnswer:
         """The provider's key from the first rung that has one; remembered for the rest of the run. Blocking.
 
-        Never raises: a rung that fails is passed over, and the answer's `problem` and `trouble` say so.
+        Never raises: a rung that fails is passed over, and the answer's `problem` and `trouble` say so. That there is
+        none is not remembered, so that it helps to unlock the keyring and try again.
         """
         if (known := self._found.get(info.name)) is not None:
             return known
         with self._lock:
-            if info.name not in self._found:
-                self._found[info.name] = self._climb(info)
-            return self._found[info.name]
+            if (known := self._found.get(info.name)) is not None:
+                return known
+            answer = self._climb(info)
+            if answer.usable:
+                self._found[info.name] = answer
+            return answer
 
     async def find(self, info: ProviderInfo) -> KeyAnswer:
         """`lookup` off the event loop, in a daemon thread: a keyring that hangs never holds up quitting."""

@@ -111,6 +111,14 @@ def test_an_answer_is_kept_for_the_run_and_given_again_without_asking(use_backen
     assert backend.asked == 1
 
 
+def test_a_key_that_appears_later_is_found_when_asked_again(use_backend: UseBackend) -> None:
+    use_backend(fail.Keyring())
+    chain = chain_of()
+    assert chain.lookup(HOLYSHEEP).trouble is KeyringTrouble.NO_BACKEND
+    use_backend(Working(holysheep="sk-from-keyring"))
+    assert chain.lookup(HOLYSHEEP).source is KeySource.KEYRING
+
+
 def test_many_who_ask_at_once_share_one_question_to_the_keyring(use_backend: UseBackend) -> None:
     backend = Working(holysheep="sk-from-keyring")
     use_backend(backend)
