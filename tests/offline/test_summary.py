@@ -70,10 +70,12 @@ STOPS = [". ", "! ", "? ", "。", "！", "। ", "؟ ", ".\n\n"]
 @given(
     st.lists(st.tuples(st.sampled_from(SCRIPTS), st.integers(0, 99), st.sampled_from(STOPS)), min_size=1, max_size=40)
 )
-def test_mixed_scripts_are_summarised_verbatim(parts: list[tuple[str, int, str]]) -> None:
+def test_mixed_scripts_are_summarised_verbatim_and_in_order(parts: list[tuple[str, int, str]]) -> None:
     source = "".join(f"{words} {number}{stop}" for words, number, stop in parts)
-    extract = summarise(source, Length())
+    extract = summarise(source, Length(sentences=5))
     assert extract.sentences
+    starts = [sentence.start for sentence in extract.sentences]
+    assert starts == sorted(set(starts))
     assert all(source[sentence.start : sentence.end] == sentence.text for sentence in extract.sentences)
 
 
