@@ -11,6 +11,7 @@ from holychat.tui.live_reply import LiveReply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from holychat.chat.service import ChatService
     from holychat.chat.turn import Turn
@@ -33,6 +34,9 @@ class ConversationView(Protocol):
 
     def queue_changed(self, text: str) -> None:
         """What waits to be sent; "" when nothing does."""
+
+    def files_changed(self, files: Sequence[Path]) -> None:
+        """What goes along with the next message."""
 
     def put_back(self, text: str) -> None:
         """A text could not be sent and belongs in the composer."""
@@ -70,6 +74,8 @@ class Conversation:
         self.options = options
         self.default_options = options
         self.queued = ""
+        self.files: tuple[Path, ...] = ()
+        """What goes along with the next message."""
         self.last: Message | None = None
         """The newest answer of the chat shown, once it has ended."""
         self.services: Services | None = None
@@ -157,8 +163,15 @@ class Conversation:
             self._view.queue_changed(self.queued)
             return False
         chat = await self.ensure_chat()
-        await self._begin(await self.chats.send(chat.id, text))
+        turn = await self.chats.send(chat.id, text, self.files)
+        self.attach(())
+        await self._begin(turn)
         return True
+
+    def attach(self, files: tuple[Path, ...]) -> None:
+        """Let these files go along with the next message, and no others."""
+        self.files = files
+        self._view.files_changed(files)
 
     async def release_queue(self) -> None:
         """Send what waits, if anything does and nothing runs."""

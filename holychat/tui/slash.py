@@ -23,6 +23,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("system", "[TEXT]", "Show, set or (with -) clear the system prompt"),
     SlashCommand("temp", "[0-2]", "Show, set or (with -) clear the temperature"),
     SlashCommand("max", "[TOKENS]", "Show, set or (with -) clear the longest reply"),
+    SlashCommand("attach", "FILE", "Send a file with the next message; - takes all back"),
     SlashCommand("title", "[TEXT]", "Rename this chat"),
     SlashCommand("retry", "", "Ask for another answer"),
     SlashCommand("export", "[FILE]", "Write this chat to a .md or .json file"),

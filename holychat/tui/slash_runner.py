@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
+from holychat.chat.attachments import load_file
 from holychat.errors import UsageError
 from holychat.text import clean_line
 from holychat.tui.files import path_from
@@ -44,6 +46,8 @@ class SlashRunner:
                 await self._temperature(argument)
             case "max":
                 await self._max_tokens(argument)
+            case "attach":
+                await self._attach(argument)
             case "title":
                 await self._title(argument)
             case "retry":
@@ -93,6 +97,17 @@ class SlashRunner:
         limit = None if argument == "-" else int(_number(argument, "number of tokens", 1, MAX_TOKENS, whole=True))
         await self._screen.conversation.set_options(dataclasses.replace(options, max_tokens=limit))
         self._screen.say("No limit on the reply." if limit is None else f"Replies end after {limit:,} tokens.")
+
+    async def _attach(self, argument: str) -> None:
+        conversation = self._screen.conversation
+        if argument == "-":
+            conversation.attach(())
+            return
+        if not argument:
+            raise UsageError("Which file?", "/attach README.md")
+        path = path_from(argument)
+        await asyncio.to_thread(load_file, path)  # says now, not when sending, that it cannot be read
+        conversation.attach((*conversation.files, path))
 
     async def _title(self, argument: str) -> None:
         if not argument:

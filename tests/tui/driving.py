@@ -60,7 +60,7 @@ class Driver:
 
     async def type(self, text: str) -> None:
         """Type a text as keys."""
-        names = {" ": "space", "\n": "ctrl+j", "/": "slash", "-": "minus", ".": "full_stop"}
+        names = {" ": "space", "\n": "ctrl+j", "/": "slash", "-": "minus", ".": "full_stop", "_": "underscore"}
         await self.pilot.press(*[names.get(character, character) for character in text])
 
     async def send(self, text: str) -> None:

@@ -121,6 +121,24 @@ async def test_title_export_retry_new_and_quit(
         await app.until(lambda: not app.app.is_running)
 
 
+async def test_attached_files_go_along_with_the_next_message(loopback: Loopback, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("wombats dig")
+    loopback.chat(stream_of("ok"))
+    async with driving(settings_for(loopback)) as app:
+        await app.send(f"/attach {tmp_path}/none.txt")
+        await app.until(lambda: "none.txt" in app.notices())
+        await app.send(f"/attach {note}")
+        await app.shows("With: note.txt")
+        await app.asked("what do they do")
+        assert "wombats dig" in loopback.requests[-1].json["messages"][-1]["content"]
+        assert "With:" not in app.text()
+        await app.send(f"/attach {note}")
+        await app.shows("With: note.txt")
+        await app.send("/attach -")
+        await app.until(lambda: "With:" not in app.text())
+
+
 async def test_a_double_slash_sends_a_literal_one(loopback: Loopback) -> None:
     loopback.chat(stream_of("ok"))
     async with driving(settings_for(loopback)) as app:

@@ -12,9 +12,8 @@ from holychat.tui.conversation import Conversation
 from holychat.tui.drafts import DraftKeeper
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
-from holychat.tui.screens.chat_dialogs import ChatDialogs
+from holychat.tui.screens.chat_view import ChatView
 from holychat.tui.slash_runner import SlashRunner
-from holychat.tui.status import facts
 from holychat.tui.widgets.command_list import SlashCommandList
 from holychat.tui.widgets.composer import Composer
 from holychat.tui.widgets.conversation_pane import ConversationPane, scroll_page
@@ -42,7 +41,7 @@ _HIGH = 22
 _PLACEHOLDER = "Ask anything, or / for commands"
 
 
-class ChatScreen(ChatDialogs):
+class ChatScreen(ChatView):
     """Routes what happens in the widgets to the conversation and back.
 
     Args:
@@ -72,7 +71,8 @@ class ChatScreen(ChatDialogs):
         """Everything of the first frame."""
         with Horizontal(id="body"), Vertical(id="main"):
             yield self.pane
-            yield QueueLine()
+            yield QueueLine("Next", id="queued")
+            yield QueueLine("With", id="files")
             yield SlashCommandList()
             with Vertical(id="composer-box", classes="-focused"):
                 yield self.composer
@@ -85,24 +85,6 @@ class ChatScreen(ChatDialogs):
         self.call_after_refresh(self.app.call_later, self.app.release_early_keys)
         self._status_timer = self.set_interval(_STATUS_INTERVAL, self._show_status, pause=True)
         self._show_status()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Esc is offered while it does something."""
-        if action == "stop":
-            busy = self.conversation.reply is not None or self.pane.has_focus
-            return busy or self._editing is not None or bool(self.composer.completing) or bool(self.conversation.queued)
-        return True
-
-    @property
-    def key_labels(self) -> Mapping[str, str]:
-        """What Esc does now, for the footer."""
-        if self.composer.completing:
-            return {"chat.stop": "close", "composer.send": "choose"}
-        if self.conversation.reply is not None:
-            return {"composer.send": "send next"}
-        return {"chat.stop": "cancel" if self._editing is not None else "back"}
-
-    # What was typed
 
     def on_key(self, event: events.Key) -> None:
         """Letters typed while nothing has the focus, after a click beside everything, belong to the composer."""
@@ -168,12 +150,6 @@ class ChatScreen(ChatDialogs):
         await self.conversation.submit(text)
         self.drafts.changed(self.unsent_text())
 
-    def unsent_text(self) -> str:
-        """Everything typed and not sent: what waits, what was put aside for editing, what stands in the composer."""
-        return "\n\n".join(part for part in (self.conversation.queued, self._aside, self.composer.text) if part.strip())
-
-    # Messages under the cursor
-
     def on_composer_leave_to(self, event: Composer.LeaveTo) -> None:
         """Go up to the messages; what waits comes back first."""
         event.stop()
@@ -199,30 +175,6 @@ class ChatScreen(ChatDialogs):
         """Back to writing."""
         event.stop()
         self.focus_composer()
-
-    def begin_editing(self, message: Message) -> None:
-        """Put a message into the composer; what stood there comes back afterwards."""
-        self._aside = self.unsent_text()
-        self._editing = message
-        self.composer.set_text(message.text)
-        box = self.query_one("#composer-box")
-        box.add_class("-editing")
-        box.border_title = "Editing: Enter sends this instead"
-        self.focus_composer()
-
-    def cancel_editing(self) -> None:
-        """Leave the message as it is."""
-        self._editing = None
-        box = self.query_one("#composer-box")
-        box.remove_class("-editing")
-        box.border_title = None
-        aside, self._aside = self._aside, ""
-        self.composer.set_text(aside)
-
-    def focus_composer(self) -> None:
-        """Write again; the message cursor goes."""
-        self.transcript.cursor = None
-        self.composer.focus()
 
     def action_stop(self) -> None:
         """Close the completion, stop the reply, stop editing, or go back to the composer: the first that applies."""
@@ -280,41 +232,3 @@ class ChatScreen(ChatDialogs):
         """Other keys mean something now."""
         event.stop()
         self.refresh_bindings()
-
-    # What the conversation tells
-
-    def chat_changed(self) -> None:
-        """Another chat, title or model."""
-        self.pane.show_welcome(self.conversation.chat is None or not self.conversation.chat.message_count)
-        self.reply_changed()
-        self.watch_key()
-
-    def reply_changed(self) -> None:
-        """A reply began or ended."""
-        live = self.conversation.reply
-        if live is not None:
-            self.pane.show_welcome(False)
-        if self._status_timer is not None:
-            (self._status_timer.resume if live is not None else self._status_timer.pause)()
-        self._show_status()
-        self.queue_changed(self.conversation.queued)
-        self.refresh_bindings()
-
-    def queue_changed(self, text: str) -> None:
-        """Show what waits, and for what."""
-        line = self.query_one(QueueLine)
-        if self.conversation.reply is not None:
-            line.hint = f"when this reply ends · {self._stop_key} now · ↑ edit"
-        else:
-            line.hint = "as soon as everything is ready · ↑ edit"
-        line.text = text
-        self.refresh_bindings()
-
-    def put_back(self, text: str) -> None:
-        """A text that was not sent stands in the composer again, before what was typed since."""
-        later = self.composer.text
-        self.composer.set_text(f"{text}\n\n{later}" if later.strip() else text)
-        self.focus_composer()
-
-    def _show_status(self) -> None:
-        self.query_one(StatusLine).facts = facts(self.conversation, self.key_words, self.conversation.last)

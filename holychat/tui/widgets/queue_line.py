@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 
 
 class QueueLine(Widget):
-    """One line over the composer: the waiting text, and what happens to it."""
+    """One line over the composer: what goes out next, and when.
+
+    Args:
+        label: What it is, in a word.
+    """
 
     COMPONENT_CLASSES = {"queue--text", "queue--hint"}  # noqa: RUF012
 
     text: reactive[str] = reactive("")
     hint: reactive[str] = reactive("")
+
+    def __init__(self, label: str, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._label = label
 
     def watch_text(self, text: str) -> None:
         """Only there while something waits."""
@@ -29,7 +37,9 @@ class QueueLine(Widget):
     def render(self) -> VisualType:
         """The text, cut, then the hint."""
         hint = Text(f"  {self.hint}", self.get_component_rich_style("queue--hint"))
-        text = Text(f"Next: {clean_line(self.text, 300)}", self.get_component_rich_style("queue--text"), no_wrap=True)
+        text = Text(
+            f"{self._label}: {clean_line(self.text, 300)}", self.get_component_rich_style("queue--text"), no_wrap=True
+        )
         text.truncate(max(12, self.size.width - hint.cell_len), overflow="ellipsis")
         line = Text.assemble(text, hint, no_wrap=True)
         line.truncate(self.size.width, overflow="ellipsis")

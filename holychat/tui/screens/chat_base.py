@@ -1,0 +1,207 @@
+"""The ground of the main screen: beginning, showing chats, finding keys, and telling what went wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec
+
+from textual.screen import Screen
+
+from holychat.errors import HolychatError
+from holychat.tui.keymap import key_label, keys_in_force
+from holychat.tui.work import start_work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from holychat.domain.chat import ChatOptions
+    from holychat.services import Services
+    from holychat.tui.app import HolychatApp, StartWith
+    from holychat.tui.conversation import Conversation
+    from holychat.tui.drafts import DraftKeeper
+    from holychat.tui.widgets.composer import Composer
+    from holychat.tui.widgets.transcript import Transcript
+
+
+P = ParamSpec("P")
+
+
+class ChatBase(Screen[None]):
+    """What the parts of the chat screen share: chats to show, keys to find, deeds that may fail."""
+
+    app: HolychatApp
+    remapped: Mapping[str, str]
+    conversation: Conversation
+    drafts: DraftKeeper
+    composer: Composer
+    transcript: Transcript
+    key_words: str = ""
+    """Where the key comes from, for the status line."""
+    _key_problem: str = ""
+
+    def focus_composer(self) -> None:
+        """Write again."""
+        raise NotImplementedError
+
+    def put_back(self, text: str) -> None:
+        """A text that was not sent stands in the composer again."""
+        raise NotImplementedError
+
+    def chat_changed(self) -> None:
+        """Another chat, title or model."""
+        raise NotImplementedError
+
+    def unsent_text(self) -> str:
+        """Everything typed and not sent."""
+        raise NotImplementedError
+
+    def say(self, text: str, error: bool = False) -> None:
+        """A short notice."""
+        self.app.notify(text, severity="error" if error else "information", timeout=8 if error else 5)
+
+    def say_done(self, told: str | None) -> None:
+        """A notice from a dialog that may have been left."""
+        if told:
+            self.say(told)
+
+    def attempt(self, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do something that may fail in a way the person should read."""
+        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), "")
+
+    def attempt_or_give_back(
+        self, text: str, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """The same with a text that returns to the composer when it fails."""
+        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), text)
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]], give_back: str) -> None:
+        try:
+            await work()
+        except HolychatError as error:
+            if give_back:
+                self.put_back(give_back)
+            self.say(str(error), error=True)
+
+    def copy(self, text: str) -> None:
+        """Copy and say how it went."""
+        self.attempt(self.app.copy_text, text)
+
+    async def show_new(self) -> None:
+        """An empty chat; the draft of this one is kept."""
+        await self.drafts.flush()
+        await self.conversation.new()
+        self.composer.set_text("")
+        self.drafts.forget()
+        self.focus_composer()
+
+    async def show_chat(self, chat_id: int, message_id: int | None = None, *, keep_typed: bool = False) -> None:
+        """A stored chat with its draft, before what was typed meanwhile where that is to be kept."""
+        if not keep_typed:
+            await self.drafts.flush()
+        await self.conversation.open(chat_id, message_id)
+        assert self.conversation.chat is not None
+        parts = (self.conversation.chat.draft, self.composer.text if keep_typed else "")
+        self.composer.set_text("\n\n".join(part for part in parts if part.strip()))
+        self.drafts.forget()
+        self.focus_composer()
+
+    async def begin(self, services: Services, start: StartWith) -> None:
+        """The services are there: show the chat to begin with, send what was entered meanwhile, look for a key."""
+        self.conversation.services = services
+        try:
+            await self._show_first(start)
+        except HolychatError as error:
+            self.say(str(error), error=True)
+        self.chat_changed()
+        typed = self.unsent_text()
+        self.drafts.changed(typed)
+        if await self.key_is_there():
+            try:
+                await self.conversation.release_queue()
+            except HolychatError as error:
+                self.say(str(error), error=True)
+        elif (self.conversation.queued or not typed) and self.app.screen is self:
+            self.show_first_run()
+
+    async def _show_first(self, start: StartWith) -> None:
+        chats = self.conversation.chats
+        if start.chat is not None:
+            await self.show_chat(start.chat, keep_typed=True)
+        elif start.resume:
+            if (chat := await chats.last()) is not None:
+                await self.show_chat(chat.id, keep_typed=True)
+        elif not self.unsent_text() and (chat := await chats.unfinished()) is not None:
+            await self.show_chat(chat.id, keep_typed=True)
+            what = "Your unsent draft is back." if chat.draft else "The last answer broke off; Up, then c continues it."
+            self.say(f"{what} {key_label(keys_in_force(self.remapped)['chat.new'][0])} starts a new chat.")
+
+    def _use(self, options: ChatOptions | None) -> None:
+        if options is not None:
+            self.attempt(self._adopt, options)
+
+    async def _adopt(self, options: ChatOptions) -> None:
+        """Ask this provider and model in this chat, and in the new ones of this run."""
+        self.conversation.default_options = dataclasses.replace(
+            self.conversation.default_options, provider=options.provider, model=options.model
+        )
+        await self.conversation.set_options(options)
+
+    def _services_or_say(self) -> Services | None:
+        if self.conversation.services is None:
+            self.say("Your history is still being opened.")
+        return self.conversation.services
+
+    def watch_key(self) -> None:
+        """Look up where the key of the chat's provider comes from, off the loop."""
+        start_work(self, "key", self._find_key)
+
+    async def key_is_there(self) -> bool:
+        """Whether the chat's provider can be asked; an unknown provider is left to the sending to complain about."""
+        try:
+            return await self._find_key()
+        except HolychatError:
+            return True
+
+    async def _find_key(self) -> bool:
+        services = self.conversation.services
+        if services is None:
+            return True
+        try:
+            info = services.registry.info(self.conversation.options.provider)
+        except HolychatError as error:
+            self.say(str(error), error=True)
+            return True
+        answer = await services.keychain.find(info)
+        found = _key_words(answer.source.value, answer.detail) if answer.usable else "no key"
+        self.key_words = found if info.needs_key else ""
+        self._key_problem = answer.problem
+        self.call_later(self._show_status)
+        return answer.usable
+
+    def _show_status(self) -> None:
+        raise NotImplementedError
+
+    def show_first_run(self) -> None:
+        """Offer the ways on without a key."""
+        if (services := self._services_or_say()) is None:
+            return
+        from holychat.tui.screens.first_run import FirstRunScreen
+
+        self.app.push_screen(FirstRunScreen(services, self.conversation.options, self._key_problem), self._began)
+
+    def _began(self, options: ChatOptions | None) -> None:
+        self.attempt(self._after_first_run, options)
+
+    async def _after_first_run(self, options: ChatOptions | None) -> None:
+        if options is not None:
+            await self._adopt(options)
+            await self.conversation.release_queue()
+        elif self.conversation.queued:
+            self.put_back(self.conversation.take_back())
+
+
+def _key_words(source: str, detail: str) -> str:
+    if source == "environment":
+        return f"key: {detail}"
+    return "key: this run" if source == "memory" else f"key: {source}"

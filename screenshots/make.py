@@ -1,0 +1,196 @@
+"""Make every picture of this folder from the running app: `python screenshots/make.py`.
+
+The app runs with the offline provider doing real work on this repository's own text, in a home of its own. SVG pictures
+come in dark and light; README's first picture is also made as PNG where rsvg-convert or chromium is there to do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
+    from holychat.tui.app import HolychatApp
+
+HERE = Path(__file__).resolve().parent
+COLUMNS, ROWS = 104, 32
+DEADLINE = 60.0
+CELL = 12.2
+"""Width of a cell in the SVG that Textual writes, in its own units."""
+FONT = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+
+ARTICLE = """\
+Live streaming and batch processing are two roads to the same model. Streaming sends each token as soon as it is made, \
+so the first word appears in well under a second and a person can read along. Batch processing collects many requests \
+and answers them later, often for half the price. Whoever waits at the screen cares about the first token; whoever \
+pushes a thousand documents through a model overnight cares about throughput and cost. A good tool offers both roads \
+and says which one it took. The price of a reply is known only when the provider reports its usage, so an estimate \
+must be marked as one."""
+
+
+class Session:
+    """The app under a pilot, with pictures."""
+
+    def __init__(self, app: HolychatApp, pilot: Pilot[int], theme: str) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.theme = theme.removeprefix("holychat-")
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something to be on the screen."""
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError("the app did not come to the state of the picture")
+            await self.pilot.pause(0.02)
+        await self.pilot.pause(0.2)
+
+    async def say(self, text: str) -> None:
+        """Send a text and wait for the reply."""
+        self.app.main.composer.set_text(text)
+        await self.pilot.press("enter")
+        main = self.app.main
+        await self.until(lambda: main.conversation.last is not None and main.conversation.reply is None)
+
+    def picture(self, name: str) -> Path:
+        """Write the screen as it is now."""
+        file = HERE / f"{name}-{self.theme}.svg"
+        file.write_text(portable(self.app.export_screenshot(title="holychat")), encoding="utf-8")
+        return file
+
+
+def portable(svg: str) -> str:
+    """An SVG that looks the same everywhere: no font from the network, and spaces that no renderer can fold."""
+    svg = re.sub(r"@font-face\s*{[^}]*}", "", svg)
+    svg = re.sub(r"font-family: [^;]*Fira Code[^;]*;", f"font-family: {FONT};", svg)
+    svg = re.sub(r"font-size: 20px", "font-size: 20.26px", svg)
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    return re.sub(r"<text( [^>]*textLength[^>]*)>([^<]*)</text>", _tight, svg)
+
+
+def _tight(match: re.Match[str]) -> str:
+    attributes, text = match.group(1), html.unescape(match.group(2)).replace("\xa0", " ")
+    kept = text.strip(" ")
+    if not kept:
+        return ""
+    lead = len(text) - len(text.lstrip(" "))
+    spare = len(text) - len(kept)
+    attributes = _shifted(attributes, " x", lead * CELL)
+    attributes = _shifted(attributes, " textLength", -spare * CELL)
+    return f"<text{attributes}>{html.escape(kept).replace(' ', '&#160;')}</text>"
+
+
+def _shifted(attributes: str, name: str, by: float) -> str:
+    return re.sub(rf'{name}="([\d.]+)"', lambda found: f'{name}="{float(found.group(1)) + by:.1f}"', attributes, count=1)
+
+
+def png(svg: Path) -> None:
+    """Make a PNG beside an SVG, if a tool for it is there."""
+    target = svg.with_suffix(".png")
+    if shutil.which("rsvg-convert"):
+        subprocess.run(["rsvg-convert", "-w", "1600", "-o", str(target), str(svg)], check=True)
+    elif browser := shutil.which("chromium") or shutil.which("google-chrome"):
+        subprocess.run([browser, "--headless", f"--screenshot={target}", "--window-size=1600,1040", svg.as_uri()], check=True)
+    else:
+        print(f"no rsvg-convert or chromium: {target.name} is left as it is", file=sys.stderr)
+
+
+async def take(theme: str) -> None:
+    """All pictures of one theme."""
+    import msgspec
+
+    from holychat.paths import Paths
+    from holychat.settings import ChatSettings, Settings, UiSettings
+    from holychat.tui.app import HolychatApp
+
+    settings = Settings(chat=ChatSettings(provider="offline"), ui=UiSettings(theme=theme))
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["HOLYCHAT_HOME"] = home
+        app = HolychatApp(Paths.resolve(), settings)
+        async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
+            session = Session(app, pilot, theme)
+            await session.until(lambda: app.is_ready)
+            session.picture("welcome")
+            await chat_pictures(session)
+            await dialog_pictures(session)
+        await app.close_services()
+        without_key = msgspec.structs.replace(settings, chat=ChatSettings(provider="holysheep"))
+        app = HolychatApp(Paths.resolve(), without_key)
+        async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
+            session = Session(app, pilot, theme)
+            await session.until(lambda: "none found" in str(app.screen.query("#ways").first().get_option("local").prompt))
+            session.picture("first-run")
+        await app.close_services()
+
+
+async def chat_pictures(session: Session) -> None:
+    """A conversation, a reply that is arriving, the marked message, the side panel."""
+    main = session.app.main
+    readme = HERE.parent / "README.md"
+    await session.say("How do I add a key?")
+    await session.pilot.press("ctrl+n")
+    await session.until(lambda: main.conversation.chat is None)
+    await session.say(f"Summarise this in a few sentences:\n\n{ARTICLE}")
+    main.composer.set_text(f"/attach {readme}")
+    await session.pilot.press("enter")
+    await session.until(lambda: main.conversation.files)
+    main.composer.set_text("What does the README say?")
+    await session.pilot.press("enter")
+    await session.until(lambda: main.conversation.reply is not None and main.conversation.reply.characters > 350)
+    main.composer.set_text("and how do I start it?")
+    await session.pilot.press("enter")
+    await session.until(lambda: main.conversation.queued)
+    png(session.picture("streaming"))
+    await session.until(lambda: not main.conversation.queued and main.conversation.reply is None)
+    session.picture("chat")
+    await session.pilot.press("up")
+    await session.until(lambda: main.pane.has_focus)
+    session.picture("message")
+    await session.pilot.press("escape", "f4")
+    await session.until(lambda: main.query("#panel"))
+    session.picture("panel")
+    await session.pilot.press("f4")
+
+
+async def dialog_pictures(session: Session) -> None:
+    """Slash commands, chats, models, help, palette."""
+    app = session.app
+    await session.pilot.press("slash")
+    await session.until(lambda: app.main.composer.completing)
+    session.picture("commands")
+    await session.pilot.press("escape", "backspace")
+    for key, name in (("ctrl+s", "chats"), ("ctrl+l", "models"), ("f1", "help"), ("ctrl+p", "palette")):
+        await session.pilot.press(key)
+        await session.until(lambda: app.screen is not app.main)
+        await session.pilot.pause(0.5)
+        session.picture(name)
+        await session.pilot.press("escape")
+        await session.until(lambda: app.screen is app.main)
+
+
+def main() -> None:
+    """Both themes."""
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    os.environ.setdefault("HOLYCHAT_OFFLINE_PACE", "0.01")
+    for name in ("NO_COLOR", "HOLYSHEEP_API_KEY", "OPENAI_API_KEY"):
+        os.environ.pop(name, None)
+    for theme in ("holychat-dark", "holychat-light"):
+        asyncio.run(take(theme))
+
+
+if __name__ == "__main__":
+    main()
