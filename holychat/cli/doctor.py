@@ -147,7 +147,7 @@ def _history(session: Session) -> Finding:
     try:
         count = session.with_services(look)
     except HolychatError as error:
-        return Finding(Verdict.PROBLEM, "history", f"{error.title} {error.hint}")
+        return Finding(Verdict.PROBLEM, "history", _said(error))
     except OSError as error:
         return Finding(Verdict.PROBLEM, "history", f"{error.filename}: {error.strerror}")
     return Finding(Verdict.OK, "history", f"opens; {'1000 or more' if count == 1000 else count} chats")
@@ -182,9 +182,13 @@ async def _provider(session: Session, info: ProviderInfo) -> Finding:
     except TimeoutError:
         return Finding(Verdict.NOTE, topic, f"did not answer within {_PATIENCE:.0f} s")
     except KeyRejected as error:
-        return Finding(Verdict.PROBLEM, topic, session.masker(f"{error.title} {error.hint}"))
+        return Finding(Verdict.PROBLEM, topic, session.masker(_said(error)))
     except KeyMissing:
         return Finding(Verdict.NOTE, topic, f"no key; `holychat keys set {info.name}` adds one")
     except HolychatError as error:
-        return Finding(Verdict.NOTE, topic, session.masker(f"{error.title} {error.hint}"))
+        return Finding(Verdict.NOTE, topic, session.masker(_said(error)))
     return Finding(Verdict.OK, topic, f"answers; {len(models)} {'model' if len(models) == 1 else 'models'}")
+
+
+def _said(error: HolychatError) -> str:
+    return f"{error.title}. {error.hint}" if error.hint else error.title
