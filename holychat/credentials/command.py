@@ -59,18 +59,7 @@ def key_from_command(command: str | list[str], environ: Mapping[str, str], limit
     name = describe_command(command)
     if not words:
         raise CredentialError("key_command is empty")
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environ),
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "unusable"
-        raise CredentialError(f"The {name} cannot be started: {reason}") from None
+    process = _start(words, name, environ)
     with process:
         try:
             output, _ = process.communicate(timeout=limit)
@@ -86,6 +75,21 @@ def key_from_command(command: str | list[str], environ: Mapping[str, str], limit
     if not line.strip():
         raise CredentialError(f"The {name} printed nothing")
     return line
+
+
+def _start(words: list[str], name: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environ),
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "unusable"
+        raise CredentialError(f"The {name} cannot be started: {reason}") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
