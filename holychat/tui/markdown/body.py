@@ -11,6 +11,7 @@ from holychat.tui.markdown.parsing import FENCE, GUARD, TopBlock, cut_paragraph,
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Sequence
 
     from holychat.tui.markdown.parsing import References
 
@@ -86,18 +87,7 @@ class MarkdownBody:
             whole = Block(self._references, paragraph.kind)
             whole.pieces = [paragraph.source]
             self.blocks[self.blocks.index(paragraph)] = whole
-        self._resolve_references()
-
-    def _resolve_references(self) -> None:
-        """Links to definitions, which may stand anywhere in a message, can be told only when it is whole."""
-        for block in self.blocks:
-            if "]:" in (source := block.source):
-                for label, definition in references_in(source).items():
-                    self._references.setdefault(label, definition)
-        if self._references:
-            for block in self.blocks:
-                if "[" in block.source:
-                    block.invalidate()
+        _resolve_references(self.blocks, self._references)
 
     # --- one step -------------------------------------------------------------------------------------------------
 
@@ -206,41 +196,16 @@ class MarkdownBody:
         if first and top.kind == "heading_open" and isinstance(block, ParagraphBlock) and block.pieces:
             # "---" below a long paragraph makes a heading of all of it; that is seen to at the end.
             self._forced.append(block)
-        elif not (first and block is not None and self._goes_on(block, top)):
+        elif not (first and block is not None and _goes_on(block, top)):
             # The same source may have become another kind of block: "a | b" a table, "Title" a heading.
             self._close(discard=first)
-            block = self._new_block(top)
+            block = _new_block(top, self._references)
             self.blocks.append(block)
             self._open = block
         if isinstance(block, CodeBlock):
             block.tail = _fence_content(text) if top.kind == "fence" else _unindent(text)
         else:
             block.tail = text
-
-    @staticmethod
-    def _goes_on(block: Block, top: TopBlock) -> bool:
-        if isinstance(block, ParagraphBlock):
-            return top.kind == "paragraph_open"
-        if isinstance(block, ListBlock):
-            return top.kind == block.kind and top.markup == block.markup
-        if isinstance(block, CodeBlock):
-            return top.kind in ("fence", "code_block") and top.info == block.info
-        if isinstance(block, PlainBlock):
-            return top.kind == "definition"
-        return top.kind == block.kind
-
-    def _new_block(self, top: TopBlock) -> Block:
-        if top.kind == "paragraph_open":
-            return ParagraphBlock(self._references)
-        if top.kind in ("bullet_list_open", "ordered_list_open"):
-            return ListBlock(self._references, top.kind, top.markup)
-        if top.kind == "fence":
-            return CodeBlock(self._references, top.info)
-        if top.kind == "code_block":
-            return CodeBlock(self._references)
-        if top.kind == "definition":
-            return PlainBlock(self._references, "muted")
-        return Block(self._references, top.kind)
 
     def _cut_open(self, top: TopBlock, text: str) -> None:
         """Close what can not change any more at the front of the last block."""
@@ -277,6 +242,45 @@ class MarkdownBody:
             block.tail = ""
         if isinstance(block, CodeBlock):
             block.close()
+
+
+def _goes_on(block: Block, top: TopBlock) -> bool:
+    """Whether the first block of the tail is the open block, with more text."""
+    if isinstance(block, ParagraphBlock):
+        return top.kind == "paragraph_open"
+    if isinstance(block, ListBlock):
+        return top.kind == block.kind and top.markup == block.markup
+    if isinstance(block, CodeBlock):
+        return top.kind in ("fence", "code_block") and top.info == block.info
+    if isinstance(block, PlainBlock):
+        return top.kind == "definition"
+    return top.kind == block.kind
+
+
+def _new_block(top: TopBlock, references: References) -> Block:
+    if top.kind == "paragraph_open":
+        return ParagraphBlock(references)
+    if top.kind in ("bullet_list_open", "ordered_list_open"):
+        return ListBlock(references, top.kind, top.markup)
+    if top.kind == "fence":
+        return CodeBlock(references, top.info)
+    if top.kind == "code_block":
+        return CodeBlock(references)
+    if top.kind == "definition":
+        return PlainBlock(references, "muted")
+    return Block(references, top.kind)
+
+
+def _resolve_references(blocks: Sequence[Block], references: References) -> None:
+    """Links to definitions, which may stand anywhere in a message, can be told only when it is whole."""
+    for block in blocks:
+        if "]:" in (source := block.source):
+            for label, definition in references_in(source).items():
+                references.setdefault(label, definition)
+    if references:
+        for block in blocks:
+            if "[" in block.source:
+                block.invalidate()
 
 
 def _is_inline_code(opening: re.Match[str]) -> bool:

@@ -149,34 +149,35 @@ class Document:
             self._heights = [page.height(self.width) for page in self._pages]
         return self._heights
 
-    def _page_at(self, y: int) -> tuple[Page | None, int]:
+    def _pages_with_tops(self) -> Iterator[tuple[Page, int, int]]:
+        """Every page with its first line and the line after its last one."""
         top = 0
-        for page, height in zip(self._pages, self._page_heights(), strict=True):
-            if y < top + height:
-                return page, top
+        for page, height in zip(self._pages, list(self._page_heights()), strict=True):
+            yield page, top, top + height
             top += height
-        return None, top
+
+    def _page_at(self, y: int) -> tuple[Page | None, int]:
+        for page, top, bottom in self._pages_with_tops():
+            if y < bottom:
+                return page, top
+        return None, self.height
 
     def _entries(self, top: int, bottom: int) -> Iterator[tuple[Entry, int]]:
         """Loaded messages that lie between two lines, with the line they begin at."""
-        y = 0
-        for page, height in zip(self._pages, list(self._page_heights()), strict=True):
-            if y + height > top and y < bottom and page.loaded:
-                entry_top = y
+        for page, page_top, page_bottom in self._pages_with_tops():
+            if page_bottom > top and page_top < bottom and page.loaded:
+                entry_top = page_top
                 for entry in page.entries:
                     entry_height = entry.height(self.width)
                     if entry_top + entry_height > top and entry_top < bottom:
                         yield entry, entry_top
                     entry_top += entry_height
-            y += height
 
     def missing(self, top: int, bottom: int) -> tuple[int, int] | None:
         """First position and number of messages of a page between two lines that is not loaded."""
-        y = 0
-        for page, height in zip(self._pages, self._page_heights(), strict=True):
-            if not page.loaded and y + height > top and y < bottom:
+        for page, page_top, page_bottom in self._pages_with_tops():
+            if not page.loaded and page_bottom > top and page_top < bottom:
                 return page.first, page.count
-            y += height
         return None
 
     def position_at(self, y: int) -> int:
@@ -194,14 +195,12 @@ class Document:
 
     def top_of(self, position: int) -> int:
         """First line of the message at a position."""
-        y = 0
-        for page, height in zip(self._pages, self._page_heights(), strict=True):
+        for page, top, _ in self._pages_with_tops():
             if position < page.first + page.count:
                 if not page.loaded:
-                    return y + (position - page.first) * _GUESSED_LINES
-                return y + sum(entry.height(self.width) for entry in page.entries[: position - page.first])
-            y += height
-        return y
+                    return top + (position - page.first) * _GUESSED_LINES
+                return top + sum(entry.height(self.width) for entry in page.entries[: position - page.first])
+        return self.height
 
     def view(self, top: int, rows: int) -> None:
         """Remember which messages are in the viewport, so that painting a line does not search the whole chat."""
@@ -275,11 +274,7 @@ class Document:
     def _line_of(self, place: Place | None, fallback: int) -> int:
         if place is None:
             return fallback
-        top = 0
-        for page, height in zip(self._pages, self._page_heights(), strict=True):
-            if page is place.page:
-                break
-            top += height
+        top = next((top for page, top, _ in self._pages_with_tops() if page is place.page), 0)
         if place.entry is None:
             if not place.page.loaded:
                 return top + place.row
@@ -299,9 +294,7 @@ class Document:
 
     def release_far(self, top: int, bottom: int) -> None:
         """Forget the lines of messages that are far from the viewport."""
-        y = 0
-        for page, height in zip(self._pages, self._page_heights(), strict=True):
-            if page.loaded and (y + height < top or y > bottom):
+        for page, page_top, page_bottom in self._pages_with_tops():
+            if page.loaded and (page_bottom < top or page_top > bottom):
                 for entry in page.entries:
                     entry.release()
-            y += height
