@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
 
-from holychat.chat.retry import RetryPolicy
 from holychat.domain.chat import MessageState, ReasoningPart, TextPart
 from holychat.domain.events import (
-    ReasoningDelta,
-    ReplyStarted,
-    RetryScheduled,
     TextDelta,
     TurnEnded,
     TurnFinished,
     UsageReported,
 )
 from holychat.domain.usage import Usage
-from holychat.errors import KeyRejected, RateLimited, ReplyBroken, StoreFull
+from holychat.errors import RateLimited, ReplyBroken
 from holychat.store import messages
-from tests.chat.tools import ask, ended, eventually, has_text, run, until, use
+from tests.chat.tools import START, ask, ended, eventually, has_text, run, until, use
 from tests.support.loopback import CUT, FOREVER, RESET, Gate, Loopback, error_reply, events_reply, sse, stream_of
-from tests.support.script import chunk, usage_chunk, whole
+from tests.support.script import chunk, whole
 
 if TYPE_CHECKING:
     from holychat.services import Services
-
-START = ReplyStarted("req-1", "test-model")
 
 
 def kinds(events: list[object]) -> list[str]:
@@ -293,164 +285,3 @@ async def test_a_reply_without_streaming_is_the_same_turn(services: Services, lo
     message = await ended(await services.chats.send(chat.id, "why?", stream=False))
     assert (message.state, message.text, message.reasoning) == (MessageState.COMPLETE, "Hello", "hm")
     assert not loopback.requests[0].json.get("stream")
-
-
-# Retries
-
-
-async def test_a_refused_request_is_sent_again_and_the_wait_is_told(services: Services, loopback: Loopback) -> None:
-    loopback.chat(error_reply(429), error_reply(503), stream_of("Hello"))
-    events = await run((await ask(services))[1])
-    assert kinds(events)[:3] == ["RetryScheduled", "RetryScheduled", "ReplyStarted"]
-    assert [(event.attempt, event.attempts, event.failure.kind) for event in events[:2]] == [
-        (2, 3, "RateLimited"), (3, 3, "Overloaded"),
-    ]  # fmt: skip
-    assert (events[-1].message.state, events[-1].message.timing.attempts) == (MessageState.COMPLETE, 3)
-    assert len(loopback.requests) == 3
-
-
-async def test_after_the_last_attempt_the_failure_is_told(services: Services, loopback: Loopback) -> None:
-    loopback.chat(error_reply(503))
-    message = await ended((await ask(services))[1])
-    assert (message.state, message.failure.kind, message.timing.attempts) == (MessageState.FAILED, "Overloaded", 3)
-    assert len(loopback.requests) == 3
-
-
-@pytest.mark.parametrize("delta", [TextDelta("x"), ReasoningDelta("x")], ids=["text", "reasoning"])
-async def test_nothing_is_sent_again_once_something_was_visible(services: Services, delta: object) -> None:
-    provider = use(services, START, delta, RateLimited("no"))
-    message = await ended((await ask(services))[1])
-    assert len(provider.requests) == 1
-    assert message.state is MessageState.INTERRUPTED
-
-
-async def test_what_can_not_be_helped_by_a_retry_is_not_retried(services: Services) -> None:
-    provider = use(services, KeyRejected("no"))
-    await ended((await ask(services))[1])
-    assert len(provider.requests) == 1
-
-
-@pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
-async def test_the_provider_says_how_long_to_wait(services: Services, loopback: Loopback, form: str) -> None:
-    headers = {
-        "seconds": {"retry-after": "1"},
-        "date": {"retry-after": formatdate(time.time() + 2, usegmt=True)},
-        "milliseconds": {"retry-after-ms": "1000"},
-    }[form]
-    loopback.chat(error_reply(429, headers=headers), stream_of("Hello"))
-    began = time.monotonic()
-    events = await run((await ask(services))[1])
-    waited = time.monotonic() - began
-    assert 0.3 < events[0].delay <= 2.2
-    assert waited >= events[0].delay
-    assert events[-1].message.state is MessageState.COMPLETE
-
-
-async def test_a_wait_that_is_too_long_is_left_to_the_person(services: Services, loopback: Loopback) -> None:
-    loopback.chat(error_reply(429, headers={"retry-after": "200"}))
-    message = await ended((await ask(services))[1])
-    assert message.state is MessageState.FAILED
-    assert "3 min 20 s" in message.failure.hint
-    assert len(loopback.requests) == 1
-
-
-async def test_a_wait_for_a_retry_can_be_stopped(services: Services, loopback: Loopback) -> None:
-    loopback.chat(error_reply(429, headers={"retry-after": "50"}))
-    _, turn = await ask(services)
-    events = turn.events()
-    await until(events, lambda event: isinstance(event, RetryScheduled))
-    turn.stop()
-    last = await until(events, lambda event: isinstance(event, TurnEnded))
-    assert last.message.state is MessageState.STOPPED
-
-
-# Keeping
-
-
-async def test_text_is_kept_within_half_a_second_while_it_streams_and_only_once(
-    services: Services, loopback: Loopback
-) -> None:
-    gates = (Gate(), Gate())
-    first, second = sse(chunk(reasoning="hm"), chunk("Hel")), sse(chunk("lo"))
-    rest = sse(chunk(finish="stop"), usage_chunk(1, 2), "[DONE]")
-    loopback.chat(events_reply([*first, gates[0], *second, gates[1], *rest]))
-    _, turn = await ask(services)
-    events = turn.events()
-    for piece, text, gate in (("Hel", "Hel", gates[0]), ("lo", "Hello", gates[1])):
-        await until(events, has_text(piece))
-        began = time.monotonic()
-        while len((message := await stored(services, turn.answer.id)).text) < len(text):
-            assert time.monotonic() - began < 5
-            await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 1.0
-        assert (message.text, message.reasoning, message.state) == (text, "hm", MessageState.STREAMING)
-        gate.open()
-    await until(events, lambda event: isinstance(event, TurnEnded))
-    assert await services.database.read(lambda c: c.execute("SELECT count(*) FROM chunks").get) == 0
-
-
-async def test_a_full_disk_costs_no_text_and_the_end_is_stored_when_there_is_room(services: Services) -> None:
-    gate = asyncio.Event()
-    use(services, START, TextDelta("word " * 20_000), gate.wait, TextDelta("end"), TurnFinished("stop"))
-    chat_id, turn = await ask(services)
-    events = turn.events()
-    await until(events, lambda event: isinstance(event, TextDelta))
-
-    def fill(connection: object) -> None:
-        connection.pragma("max_page_count", int(connection.pragma("page_count")))
-
-    await services.database.write(fill)
-    await asyncio.sleep(0.6)
-    gate.set()
-    last = await until(events, lambda event: isinstance(event, TurnEnded))
-    assert last.message.failure.kind == "StoreFull"
-    assert last.message.text.endswith("word end")
-    assert not turn.stored
-    assert (await services.chats.tail(chat_id, 1))[1][0].text.endswith("word end")
-    with pytest.raises(StoreFull):
-        await services.chats.send(chat_id, "more " * 2000)
-
-    await services.database.write(lambda c: c.pragma("max_page_count", 1 << 30))
-    use(services, START, TextDelta("fine"), TurnFinished("stop"))
-    await ended(await services.chats.send(chat_id, "and now?"))
-    message = await stored(services, last.message.id)
-    assert (message.state, message.text, message.failure) == (MessageState.COMPLETE, last.message.text, None)
-
-
-async def test_ten_thousand_deltas_cost_little(services: Services) -> None:
-    flood = [START, *(TextDelta("token ") for _ in range(10_000)), UsageReported(Usage(1, 2)), TurnFinished("stop")]
-    use(services, *flood)
-    _, turn = await ask(services)
-    began = time.process_time()
-    events = await run(turn)
-    assert time.process_time() - began < 0.5
-    assert len(events) == 10_004
-    assert events[-1].message.text == "token " * 10_000
-
-
-async def test_a_flood_that_never_pauses_does_not_starve_the_loop(services: Services) -> None:
-    async def parse() -> None:
-        end = time.perf_counter() + 0.0005
-        while time.perf_counter() < end:
-            pass
-
-    flood = [step for _ in range(600) for step in (TextDelta("x"), parse)]
-    use(services, START, *flood, TurnFinished("stop"))
-    _, turn = await ask(services)
-    rounds = seen = 0
-
-    async def count_rounds() -> None:
-        nonlocal rounds
-        while True:
-            await asyncio.sleep(0)
-            rounds += 0 < seen < 600
-
-    counting = asyncio.create_task(count_rounds())
-    async for event in turn.events():
-        seen += isinstance(event, TextDelta)
-    counting.cancel()
-    assert rounds >= 15
-
-
-def test_the_policy_of_the_settings_is_the_number_of_retries() -> None:
-    assert RetryPolicy(5).attempts == 6

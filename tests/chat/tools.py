@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holychat.chat.retry import RetryPolicy
-from holychat.domain.events import ReasoningDelta, TextDelta, TurnEnded
+from holychat.domain.events import ReasoningDelta, ReplyStarted, TextDelta, TurnEnded, TurnFinished
 from holychat.domain.request import ProviderInfo
 from holychat.paths import Paths
 from holychat.services import open_services
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from holychat.domain.request import ModelInfo, Reply, ReplyRequest
     from holychat.services import Services
 
+START = ReplyStarted("req-1", "test-model")
+DONE = TurnFinished("stop")
 DEADLINE = 20.0
 QUICK = RetryPolicy(2, first_delay=0.01, longest_delay=0.02)
 
@@ -133,3 +135,17 @@ def use(services: Services, *script: object) -> ScriptedProvider:
     provider = ScriptedProvider(list(script))
     services.registry._built["test"] = provider
     return provider
+
+
+async def texts(services: Services, chat_id: int) -> list[str]:
+    """What stands in a chat."""
+    return [message.text for message in (await services.chats.tail(chat_id, 100))[1]]
+
+
+async def talked(services: Services, *exchanges: tuple[str, str]) -> tuple[int, list[Message]]:
+    """A chat in which these questions had these answers."""
+    chat = await services.chats.create()
+    for question, reply in exchanges:
+        use(services, START, TextDelta(reply), DONE)
+        await ended(await services.chats.send(chat.id, question))
+    return chat.id, (await services.chats.tail(chat.id, 100))[1]
