@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from contextlib import aclosing
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -148,8 +149,10 @@ class LocalProvider:
 
     async def warm(self) -> None:
         """See `Provider.warm`. It does not look for a server: that waits until one is wanted."""
-        if self._inner is not None:
-            await self._inner.warm()
+        if self._inner is not None or self.info.base_url:
+            await (await self._resolve()).warm()
+        else:
+            await asyncio.to_thread(import_module, "httpx")
 
     async def aclose(self) -> None:
         """See `Provider.aclose`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ def run(
     Raises:
         SettingsError: Theme or keys of the settings cannot be used; nothing was painted.
     """
+    # Textual paints on a grid of 60 a second, on which a typed key or a first token waits up to 17 ms though nothing
+    # else is to do. Replies have their own, slower clock, so a finer grid paints sooner and not more.
+    os.environ.setdefault("TEXTUAL_FPS", "240")
+
     from holychat.tui.app import StartWith, run_app
 
     return run_app(paths, settings, StartWith(chat, resume), masker)
