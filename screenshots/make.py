@@ -94,7 +94,9 @@ def _tight(match: re.Match[str]) -> str:
 
 
 def _shifted(attributes: str, name: str, by: float) -> str:
-    return re.sub(rf'{name}="([\d.]+)"', lambda found: f'{name}="{float(found.group(1)) + by:.1f}"', attributes, count=1)
+    return re.sub(
+        rf'{name}="([\d.]+)"', lambda found: f'{name}="{float(found.group(1)) + by:.1f}"', attributes, count=1
+    )
 
 
 def png(svg: Path) -> None:
@@ -103,7 +105,8 @@ def png(svg: Path) -> None:
     if shutil.which("rsvg-convert"):
         subprocess.run(["rsvg-convert", "-w", "1600", "-o", str(target), str(svg)], check=True)
     elif browser := shutil.which("chromium") or shutil.which("google-chrome"):
-        subprocess.run([browser, "--headless", f"--screenshot={target}", "--window-size=1600,1040", svg.as_uri()], check=True)
+        size = "--window-size=1600,1040"
+        subprocess.run([browser, "--headless", f"--screenshot={target}", size, svg.as_uri()], check=True)
     else:
         print(f"no rsvg-convert or chromium: {target.name} is left as it is", file=sys.stderr)
 
@@ -131,7 +134,8 @@ async def take(theme: str) -> None:
         app = HolychatApp(Paths.resolve(), without_key)
         async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
             session = Session(app, pilot, theme)
-            await session.until(lambda: "none found" in str(app.screen.query("#ways").first().get_option("local").prompt))
+            await session.until(lambda: type(app.screen).__name__ == "FirstRunScreen")
+            await pilot.pause(1)  # until no local server was found
             session.picture("first-run")
         await app.close_services()
 
@@ -149,7 +153,7 @@ async def chat_pictures(session: Session) -> None:
     await session.until(lambda: main.conversation.files)
     main.composer.set_text("What does the README say?")
     await session.pilot.press("enter")
-    await session.until(lambda: main.conversation.reply is not None and main.conversation.reply.characters > 350)
+    await session.until(lambda: main.conversation.reply is not None and main.conversation.reply.characters > 240)
     main.composer.set_text("and how do I start it?")
     await session.pilot.press("enter")
     await session.until(lambda: main.conversation.queued)
@@ -168,7 +172,8 @@ async def chat_pictures(session: Session) -> None:
 async def dialog_pictures(session: Session) -> None:
     """Slash commands, chats, models, help, palette."""
     app = session.app
-    await session.pilot.press("slash")
+    app.main.focus_composer()
+    app.main.composer.insert("/")
     await session.until(lambda: app.main.composer.completing)
     session.picture("commands")
     await session.pilot.press("escape", "backspace")
@@ -185,7 +190,7 @@ def main() -> None:
     """Both themes."""
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-    os.environ.setdefault("HOLYCHAT_OFFLINE_PACE", "0.01")
+    os.environ.setdefault("HOLYCHAT_OFFLINE_PACE", "60")
     for name in ("NO_COLOR", "HOLYSHEEP_API_KEY", "OPENAI_API_KEY"):
         os.environ.pop(name, None)
     for theme in ("holychat-dark", "holychat-light"):
