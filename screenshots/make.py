@@ -158,7 +158,7 @@ async def chat_pictures(session: Session) -> None:
     await session.pilot.press("enter")
     await session.until(lambda: main.conversation.queued)
     png(session.picture("streaming"))
-    await session.until(lambda: not main.conversation.queued and main.conversation.reply is None)
+    await session.until(lambda: main.transcript.message_count == 6 and main.conversation.last is not None)
     session.picture("chat")
     await session.pilot.press("up")
     await session.until(lambda: main.pane.has_focus)
