@@ -147,6 +147,7 @@ class ChatScreen(ChatView):
             self.queue_changed(text)
             self.show_first_run()
             return
+        self.warn_before_sending()
         await self.conversation.submit(text)
         self.drafts.changed(self.unsent_text())
 

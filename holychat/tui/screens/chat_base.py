@@ -39,6 +39,7 @@ class ChatBase(Screen[None]):
     key_words: str = ""
     """Where the key comes from, for the status line."""
     _key_problem: str = ""
+    _warned: frozenset[str] = frozenset()
 
     def focus_composer(self) -> None:
         """Write again."""
@@ -162,6 +163,16 @@ class ChatBase(Screen[None]):
             return await self._find_key()
         except HolychatError:
             return True
+
+    def warn_before_sending(self) -> None:
+        """Tell once what a person should know of the provider, for example that a key travels in the clear."""
+        services = self.conversation.services
+        name = self.conversation.options.provider
+        if services is None or name in self._warned:
+            return
+        self._warned = self._warned | {name}
+        for warning in services.registry.get(name).warnings():
+            self.app.notify(warning, severity="warning", timeout=15)
 
     async def _find_key(self) -> bool:
         services = self.conversation.services
