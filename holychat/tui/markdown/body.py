@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from holychat.text import clean
 from holychat.tui.markdown.block import Block, CodeBlock, ListBlock, ParagraphBlock, PlainBlock
-from holychat.tui.markdown.parsing import FENCE, GUARD, TopBlock, cut_paragraph, last_space, references_in, top_blocks
+from holychat.tui.markdown.parsing import (
+    FENCE,
+    GUARD,
+    GUARD_CHARACTER,
+    TopBlock,
+    cut_paragraph,
+    last_space,
+    references_in,
+    top_blocks,
+)
 
 if TYPE_CHECKING:
     import re
@@ -72,7 +81,7 @@ class MarkdownBody:
         if taken.endswith("\r") and rest == "" and not self._finished:
             taken, self._waiting = taken[:-1], ["\r"]
             rest = ""
-        self._tail += clean(taken).replace(GUARD, "\ufffd")
+        self._tail += clean(taken).replace(GUARD_CHARACTER, "\ufffd")
         self._work()
         return bool(rest)
 

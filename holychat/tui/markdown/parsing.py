@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-GUARD = "\ue000"
-"""A private-use character put in front of text that is not at the start of a block."""
+GUARD_CHARACTER = "\ue000"
+GUARD = GUARD_CHARACTER + " "
+"""Put in front of text that is not at the start of a block: nothing in it can open a block then, and what looks back
+for a space, as emphasis does, finds one."""
 
 _DEEPEST = 40
 _SPECIAL = re.compile(r"\\.|`+|\*+|_+|~~|[\[\]()<>]|[.!?。！？…;；:：]?[ \n]|[。！？；：，、]", re.DOTALL)

@@ -149,6 +149,14 @@ def test_no_word_is_lost_however_odd_the_markdown(fragments, seed):
         assert shown.count(word) == source.count(word)
 
 
+@pytest.mark.parametrize("text", ["*(two of six)*", "**[bold]** rest", "_«quoted»_ rest", "`code` first"])
+def test_emphasis_may_begin_a_paragraph_and_a_piece(text):
+    long = "A sentence that is long enough, and then more. " * 30
+    for source in (text, long + text):
+        shown = "".join(texts(MarkdownBody.of(source), 4000))
+        assert not set("*_`") & set(shown)
+
+
 def test_html_like_text_is_shown_and_not_swallowed():
     source = "Use Vec<T>, <script>x</script> and\n\n<details>\nhidden\n</details>\n\n<!-- comment -->\n"
     shown = " ".join(texts(MarkdownBody.of(source)))
