@@ -227,7 +227,7 @@ class Entry:
         if not self.is_user:
             return self._body().blocks
         if self._plain is None:
-            self._plain = _plain_blocks(self.message.text)
+            self._plain = _plain_blocks(self.message.text, joined=bool(self.message.attachments))
         return self._plain
 
     def _reset(self) -> None:
@@ -275,7 +275,7 @@ class Entry:
         return (lines or len(text) // max(width - 10, 10)) + 2
 
 
-def _plain_blocks(text: str) -> Sequence[PlainBlock]:
+def _plain_blocks(text: str, *, joined: bool) -> Sequence[PlainBlock]:
     """A person's own text as it was typed, in slices, so that a huge paste is laid out only where it is looked at."""
     blocks: list[PlainBlock] = []
     gathered: list[str] = []
@@ -284,8 +284,8 @@ def _plain_blocks(text: str) -> Sequence[PlainBlock]:
         gathered.append(line)
         size += len(line)
         if size > _PLAIN_SLICE:
-            blocks.append(PlainBlock.of("\n".join(gathered), "foreground", "user", joined=bool(blocks)))
+            blocks.append(PlainBlock.of("\n".join(gathered), "foreground", "user", joined=joined or bool(blocks)))
             gathered, size = [], 0
     if gathered:
-        blocks.append(PlainBlock.of("\n".join(gathered), "foreground", "user", joined=bool(blocks)))
+        blocks.append(PlainBlock.of("\n".join(gathered), "foreground", "user", joined=joined or bool(blocks)))
     return blocks
