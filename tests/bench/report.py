@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench.programs import BARE_TEXTUAL, HOLYCHAT, PLAIN_PRINTER, PROGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Row = dict[str, Any]
 _OURS, _BARE, _PRINTER = HOLYCHAT.name, BARE_TEXTUAL.name, PLAIN_PRINTER.name
@@ -42,10 +42,14 @@ class Figures:
         """That figure of all these rows that have it."""
         return [row[figure] for row in self.rows(benchmark, **what) if figure in row]
 
-    def median(self, figure: str, benchmark: str, **what: object) -> float | None:
-        """Its median, None where nothing was measured."""
+    def one(self, of: Callable[[list[float]], float], figure: str, benchmark: str, **what: object) -> float | None:
+        """One number for them, None where nothing was measured."""
         values = self.values(figure, benchmark, **what)
-        return median(values) if values else None
+        return of(values) if values else None
+
+    def median(self, figure: str, benchmark: str, **what: object) -> float | None:
+        """Their median, None where nothing was measured."""
+        return self.one(median, figure, benchmark, **what)
 
     def distinct(self, key: str, benchmark: str) -> list[Any]:
         """What that key is in the rows of a benchmark, in order of appearance."""
@@ -123,14 +127,15 @@ def _flood(figures: Figures) -> _Verdicts:
 
 
 def _growth(figures: Figures) -> _Verdicts:
+    """The medians decide; the fastest runs are shown because other work on the machine only ever adds to a figure."""
     found: _Verdicts = []
     for kind in figures.distinct("kind", "flood"):
         small, large = (_per_token(figures, _OURS, kind, size) for size in (2_000, 40_000))
-        if small and large:
-            raw, net = large[0] / small[0], large[1] / small[1]
-            found.append(
-                (f"CPU per token at 40,000 to 2,000, {kind}", "≤ 1.2", f"{net:.2f} (raw {raw:.2f})", net <= 1.2)
-            )
+        best_small, best_large = (_per_token(figures, _OURS, kind, size, of=min) for size in (2_000, 40_000))
+        if small and large and best_small and best_large:
+            raw, net, best = large[0] / small[0], large[1] / small[1], best_large[1] / best_small[1]
+            measured = f"{net:.2f} (raw {raw:.2f}; fastest runs {best:.2f})"
+            found.append((f"CPU per token at 40,000 to 2,000, {kind}", "≤ 1.2", measured, net <= 1.2))
     return found
 
 
@@ -164,10 +169,11 @@ def _typing(figures: Figures) -> _Verdicts:
 _WAYS = {"start": "`holychat --chat ID`", "list": "from the list"}
 
 
-def _per_token(figures: Figures, program: str, kind: str, size: int) -> tuple[float, float] | None:
+def _per_token(
+    figures: Figures, program: str, kind: str, size: int, of: Callable[[list[float]], float] = median
+) -> tuple[float, float] | None:
     """Microseconds of CPU per piece: raw, and less what the reply of 8 pieces costs."""
-    whole = figures.median("cpu_s", "flood", program=program, kind=kind, size=size)
-    fixed = figures.median("cpu_s", "flood", program=program, kind=kind, size=_FIXED)
+    whole, fixed = (figures.one(of, "cpu_s", "flood", program=program, kind=kind, size=n) for n in (size, _FIXED))
     if whole is None or fixed is None or size == _FIXED:
         return None
     return 1e6 * whole / size, 1e6 * (whole - fixed) / (size - _FIXED)
