@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from textual.command import Provider
     from textual.driver import Driver
+    from textual.events import Key, Paste
     from textual.screen import Screen
 
     from holychat.log import Masker
@@ -140,6 +141,11 @@ class HolychatApp(FrameworkApp):
                 await services.registry.get(self.main.conversation.options.provider).warm()
             except HolychatError as error:
                 _LOG.info("not warmed: %s", error.title)
+
+    def before_typing(self, event: Key | Paste) -> None:
+        """The main screen may want it elsewhere."""
+        if self.screen is self.main:
+            self.main.take_typing(event)
 
     # The way out
 

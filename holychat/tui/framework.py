@@ -140,8 +140,13 @@ class FrameworkApp(App[int]):
         """Hold keys back until something can take them; Textual would lose them, or let later ones overtake them."""
         if self._early_keys is not None and isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
             self._early_keys.append(event)
-        else:
-            await super().on_event(event)
+            return
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            self.before_typing(event)
+        await super().on_event(event)
+
+    def before_typing(self, event: events.Key | events.Paste) -> None:
+        """Hook: a key or a paste is about to go to the widget that has the focus."""
 
     async def release_early_keys(self) -> None:
         """Let the keys that were held back through, in their order; call it in the app's own message loop."""

@@ -107,6 +107,7 @@ KEYS: tuple[Key, ...] = (
         True,
     ),
     Key("messages.fold", "enter", "fold", "reasoning", "Fold or unfold the reasoning", "messages"),
+    Key("messages.leave", "tab", "leave", "write", "Back to writing (also Esc, or just type)", "messages"),
     Key("messages.save", "s", "save", "save", "Save the message to a file", "messages", True),
     Key("messages.first", "g,home", "first", "first", "First message", "messages"),
     Key("messages.last", "G,end", "last", "last", "Last message", "messages"),
@@ -133,6 +134,12 @@ def bindings(scope: Scope) -> list[BindingType]:
         for key in KEYS
         if key.scope == scope
     ]
+
+
+def actions_by_key(scope: Scope, remapped: Mapping[str, str]) -> dict[str, str]:
+    """Action of every key of a scope, the person's own keys in force."""
+    keys = keys_in_force(remapped)
+    return {key: row.action for row in KEYS if row.scope == scope for key in keys[row.id]}
 
 
 def keys_in_force(remapped: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

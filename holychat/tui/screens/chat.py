@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 
 from holychat.errors import UsageError
 from holychat.tui import slash
@@ -86,12 +87,23 @@ class ChatScreen(ChatView):
         self._status_timer = self.set_interval(_STATUS_INTERVAL, self._show_status, pause=True)
         self._show_status()
 
-    def on_key(self, event: events.Key) -> None:
-        """Letters typed while nothing has the focus, after a click beside everything, belong to the composer."""
-        if self.focused is None and event.is_printable and event.character:
-            event.stop()
-            self.composer.focus()
-            self.composer.insert(event.character)
+    def take_typing(self, event: events.Key | events.Paste) -> None:
+        """Give what is typed to the composer, unless it is a command of the messages or goes somewhere else.
+
+        Called before the key is handed to what has the focus, so that keys can neither get lost nor change places.
+        """
+        if self.focused not in (None, self.pane):
+            return
+        if isinstance(event, Key):
+            on_messages = self.focused is self.pane
+            if not event.is_printable or (on_messages and self.pane.command_of(event.key) is not None):
+                return
+        self.set_focus(self.composer)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Writing again, however it came to that: the message cursor goes."""
+        if event.widget is self.composer:
+            self.transcript.cursor = None
 
     def on_composer_edited(self, event: Composer.Edited) -> None:
         """Keep the draft, offer slash commands."""
@@ -157,10 +169,9 @@ class ChatScreen(ChatView):
         if self.conversation.queued and event.where == "last" and not self.composer.text:
             self.put_back(self.conversation.take_back())
             return
-        self.pane.focus()
-        self.transcript.move_cursor(10**9 if event.where == "last" else -(10**9))
-        if self.transcript.cursor_message is None:
-            self.focus_composer()
+        if self.transcript.message_count:
+            self.set_focus(self.pane)
+            self.transcript.move_cursor(10**9 if event.where == "last" else -(10**9))
 
     def on_composer_page_key(self, event: Composer.PageKey) -> None:
         """Scroll the conversation."""

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.reactive import var
 from textual.widgets import TextArea
 
-from holychat.tui.keymap import bindings, split_keys
+from holychat.tui.keymap import actions_by_key, bindings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,11 +87,13 @@ class Composer(TextArea):
             self.post_message(self.Completion(what))
             return
         action = self._actions.get(event.key)
-        if action is None or (action == "complete" and not self.completing):
+        if action is None and event.key not in ("tab", "shift+tab"):
             return
+        # Tab with nothing to complete does nothing: it must not take the focus away in the middle of a sentence.
         event.stop()
         event.prevent_default()
-        await self.run_action(action)
+        if action is not None and (action != "complete" or self.completing):
+            await self.run_action(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Completing needs an open list."""
@@ -169,7 +171,4 @@ def _actions_by_key(remapped: Mapping[str, str]) -> dict[str, str]:
     for binding in Binding.make_bindings(TextArea.BINDINGS):
         if not binding.key.endswith("+c"):  # the app decides what copying means
             actions[binding.key] = binding.action
-    for binding in Binding.make_bindings(bindings("composer")):
-        keys = split_keys(remapped.get(binding.id or "", "")) or (binding.key,)
-        actions.update(dict.fromkeys(keys, binding.action))
-    return actions
+    return actions | actions_by_key("composer", remapped)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from holychat.domain.chat import MessageState, Role
 from holychat.text import clean
-from holychat.tui.keymap import bindings, key_label, keys_in_force
+from holychat.tui.keymap import actions_by_key, bindings, key_label, keys_in_force
 from holychat.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -88,12 +88,16 @@ class JumpHint(Widget):
 class ConversationPane(Container, can_focus=True):
     """Has the focus while the message cursor moves; the letters are commands only then.
 
+    Its keys are handled in its own queue, like the composer's: a key that changes the focus is done before the next.
+    A click does not take the focus, so that someone who selects text or follows a link can go on typing.
+
     Args:
         transcript: The conversation.
         remapped: The person's keymap.
     """
 
     BINDINGS: ClassVar = bindings("messages")
+    FOCUS_ON_CLICK = False
 
     @dataclass
     class Act(Event):
@@ -110,6 +114,22 @@ class ConversationPane(Container, can_focus=True):
         super().__init__(id=id, classes="-empty")
         self.transcript = transcript
         self._remapped = remapped
+        self._actions = actions_by_key("messages", remapped)
+
+    def allow_focus(self) -> bool:
+        """In an empty chat there is nothing to mark."""
+        return self.transcript.message_count > 0
+
+    def command_of(self, key: str) -> str | None:
+        """The action of a key that does something now, or None."""
+        action = self._actions.get(key)
+        return action if action is not None and self.check_action(action.partition("(")[0], ()) else None
+
+    async def _on_key(self, event: events.Key) -> None:
+        if (action := self.command_of(event.key)) is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
 
     def compose(self) -> ComposeResult:
         """The transcript under a welcome."""
@@ -135,7 +155,7 @@ class ConversationPane(Container, can_focus=True):
             case "edit":
                 return mine
             case "regenerate":
-                return not mine and not streaming
+                return not streaming
             case "continue_reply":
                 return not mine and (message.state in _CUT_SHORT or message.finish_reason == "length")
             case "fold":
@@ -158,6 +178,10 @@ class ConversationPane(Container, can_focus=True):
     def action_last(self) -> None:
         """Cursor to the last message."""
         self.transcript.move_cursor(1_000_000_000)
+
+    def action_leave(self) -> None:
+        """Back to writing."""
+        self.post_message(self.Leave())
 
     def action_page(self, direction: int) -> None:
         """Scroll a page."""
