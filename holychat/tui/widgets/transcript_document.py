@@ -7,6 +7,7 @@ and tells where the viewport has to go so that what is in it stays in its place.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from holychat.tui.widgets.transcript_entry import Entry
@@ -112,15 +113,17 @@ class Document:
 
     def entry(self, position: int) -> Entry | None:
         """The message at a position; None where it is not loaded or not there."""
-        for page in self._pages:
-            if page.first <= position < page.first + page.count:
-                return page.entries[position - page.first] if page.loaded else None
-        return None
+        index = bisect_right(self._pages, position, key=lambda page: page.first) - 1
+        if index < 0:
+            return None
+        page = self._pages[index]
+        within = position - page.first
+        return page.entries[within] if page.loaded and within < page.count else None
 
     @property
     def last(self) -> Entry | None:
-        """The message at the end."""
-        return self.entry(self._total - 1)
+        """The message at the end, where it is loaded."""
+        return self._pages[-1].entries[-1] if self._pages and self._pages[-1].entries else None
 
     def load_in_place(self, first: int, messages: Sequence[Message], top: int) -> int:
         """Take messages; returns the top at which what is seen at `top` is seen afterwards."""

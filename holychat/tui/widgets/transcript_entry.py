@@ -67,6 +67,8 @@ class Entry:
         self._tops: list[int] = [0]
         self._known = 0
         self._width = 0
+        self._guess = (0, 0)
+        """Width and the number of lines guessed for it."""
 
     # --- what it holds --------------------------------------------------------------------------------------------
 
@@ -270,6 +272,11 @@ class Entry:
         return look.muted() if index in self._reasoning_span else look
 
     def _estimate(self, width: int) -> int:
+        if self._guess[0] != width:
+            self._guess = (width, self._guessed_lines(width))
+        return self._guess[1]
+
+    def _guessed_lines(self, width: int) -> int:
         text = self.message.text
         lines = sum(1 + width_of(line) // max(width, 1) for line in text.splitlines()) if len(text) < 20_000 else 0
         return (lines or len(text) // max(width - 10, 10)) + 2
