@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
 from holychat.domain.chat import MessageState, Role
 from holychat.tui.widgets.transcript import Transcript
+from holychat.tui.widgets.transcript_entry import Entry
 from tests.tui.transcript.conversations import Source, conversation, message
 
 if TYPE_CHECKING:
@@ -297,3 +299,50 @@ async def test_switching_the_theme_paints_in_its_colours():
         app.theme = "textual-light"
         await until(pilot, lambda: app.pane.document.look.palette != before)
         assert not app.pane.document.look.palette.dark
+
+
+async def test_the_wheel_scrolls():
+    app = Pane()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, 100)
+        before = app.pane.scroll_y
+        await pilot._post_mouse_events([events.MouseScrollUp], Transcript, offset=(5, 5), button=0)
+        await until(pilot, lambda: app.pane.scroll_y < before)
+        assert not app.pane.following
+
+
+async def test_the_scroll_bar_can_be_dragged():
+    app = Pane()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await show(app, 300)
+        assert any(row.rstrip().endswith("▐") for row in app.painted())
+        await pilot.mouse_down(Transcript, offset=(79, 23))
+        await pilot.hover(Transcript, offset=(79, 0))
+        await pilot.mouse_up(Transcript, offset=(79, 0))
+        await until(pilot, lambda: any("question 1 " in line for line in app.painted()))
+        assert not app.pane.following
+
+
+async def test_a_reply_in_a_long_chat_costs_no_more_than_in_a_short_one():
+    entries_asked = []
+    for count in (10, 10_000):
+        app = Pane()
+        async with app.run_test(size=(80, 24)) as pilot:
+            await show(app, count)
+            app.pane.add(message(count + 2, "", Role.ASSISTANT, MessageState.STREAMING))
+            heights = 0
+            original = Entry.height
+
+            def counted(self: Entry, width: int, original=original) -> int:
+                nonlocal heights
+                heights += 1
+                return original(self, width)
+
+            Entry.height = counted
+            try:
+                app.pane.append_text("more text\n\n")
+                await until(pilot, lambda app=app: any("more text" in line for line in app.painted()))
+            finally:
+                Entry.height = original
+            entries_asked.append(heights)
+    assert entries_asked[1] < 3 * entries_asked[0]
