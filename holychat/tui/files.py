@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from holychat.errors import UsageError
@@ -11,6 +12,19 @@ from holychat.errors import UsageError
 def path_from(text: str) -> Path:
     """The path that a person typed; `~` is their home."""
     return Path(text.strip()).expanduser()
+
+
+def existing_path(text: str) -> Path:
+    """The path that a person typed or dragged into the terminal, which may quote it; blocking."""
+    path = path_from(text)
+    if not os.path.lexists(path):
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            words = []
+        if len(words) == 1:
+            return path_from(words[0])
+    return path
 
 
 def absolute(path: Path) -> Path:

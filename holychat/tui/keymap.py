@@ -79,7 +79,15 @@ KEYS: tuple[Key, ...] = (
     Key("chat.page_down", "shift+pagedown", "scroll_page(1)", "page down", "Scroll a page down", "chat"),
     Key("composer.send", "enter", "send", "send", "Send; while a reply arrives: send next", "composer", True),
     Key("composer.newline", "shift+enter,alt+enter,ctrl+j", "newline", "newline", "New line", "composer"),
-    Key("composer.complete", "tab", "complete", "complete", "Complete a slash command", "composer", True),
+    Key(
+        "composer.complete",
+        "tab",
+        "complete",
+        "complete",
+        "Complete a slash command or the path of a file",
+        "composer",
+        True,
+    ),
     Key(
         "composer.messages", "alt+up", "messages", "messages", "Go up to the messages (also Up when empty)", "composer"
     ),

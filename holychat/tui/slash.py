@@ -15,6 +15,8 @@ class SlashCommand:
     name: str
     argument: str
     help: str
+    alias: str = ""
+    """Another name that people try."""
 
 
 COMMANDS: tuple[SlashCommand, ...] = (
@@ -23,13 +25,15 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("system", "[TEXT]", "Show, set or (with -) clear the system prompt"),
     SlashCommand("temp", "[0-2]", "Show, set or (with -) clear the temperature"),
     SlashCommand("max", "[TOKENS]", "Show, set or (with -) clear the longest reply"),
-    SlashCommand("attach", "FILE", "Send a file with the next message; - takes all back"),
+    SlashCommand("attach", "FILE", "Send a file with the next message; - takes all back", "file"),
     SlashCommand("title", "[TEXT]", "Rename this chat"),
     SlashCommand("retry", "", "Ask for another answer"),
     SlashCommand("export", "[FILE]", "Write this chat to a .md or .json file"),
     SlashCommand("help", "", "Keys, commands and what holychat can do"),
     SlashCommand("quit", "", "Quit"),
 )
+
+ALIASES = {command.alias: command.name for command in COMMANDS if command.alias}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,9 @@ def parse(text: str) -> Invocation | str:
         word, _newline, rest = text.partition("\n")
     if not (word.startswith("/") and word[1:].isalpha()):
         return text
-    if any(command.name == word[1:] for command in COMMANDS):
-        return Invocation(word[1:], rest.strip())
+    name = ALIASES.get(word[1:], word[1:])
+    if any(command.name == name for command in COMMANDS):
+        return Invocation(name, rest.strip())
     close = get_close_matches(word[1:], [command.name for command in COMMANDS], 1)
     hint = f"Did you mean /{close[0]}? " if close else ""
     raise UsageError(f"There is no command {word}", f"{hint}Type // to send a message that begins with a slash.")
@@ -67,4 +72,7 @@ def completions(text: str) -> tuple[SlashCommand, ...]:
     """The commands that a composer's text may become: only while its one word is being typed."""
     if not text.startswith("/") or text.startswith("//") or any(character.isspace() for character in text):
         return ()
-    return tuple(command for command in COMMANDS if command.name.startswith(text[1:].lower()))
+    start = text[1:].lower()
+    return tuple(
+        command for command in COMMANDS if command.name.startswith(start) or (start and command.alias.startswith(start))
+    )

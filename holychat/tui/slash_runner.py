@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holychat.chat.attachments import load_file
 from holychat.errors import UsageError
 from holychat.text import clean_line
-from holychat.tui.files import path_from
+from holychat.tui.files import absolute, existing_path, path_from
 
 if TYPE_CHECKING:
     from holychat.tui.screens.chat import ChatScreen
@@ -105,9 +105,10 @@ class SlashRunner:
             return
         if not argument:
             raise UsageError("Which file?", "/attach README.md")
-        path = path_from(argument)
+        path = absolute(await asyncio.to_thread(existing_path, argument))
         await asyncio.to_thread(load_file, path)  # says now, not when sending, that it cannot be read
-        conversation.attach((*conversation.files, path))
+        if path not in conversation.files:
+            conversation.attach((*conversation.files, path))
 
     async def _title(self, argument: str) -> None:
         if not argument:

@@ -128,6 +128,8 @@ async def test_attached_files_go_along_with_the_next_message(loopback: Loopback,
     async with driving(settings_for(loopback)) as app:
         await app.send(f"/attach {tmp_path}/none.txt")
         await app.until(lambda: "none.txt" in app.notices())
+        await app.until(lambda: app.composer == f"/attach {tmp_path}/none.txt")
+        app.app.main.composer.set_text("")
         await app.send(f"/attach {note}")
         await app.shows("With: note.txt")
         await app.asked("what do they do")
@@ -137,6 +139,11 @@ async def test_attached_files_go_along_with_the_next_message(loopback: Loopback,
         await app.shows("With: note.txt")
         await app.send("/attach -")
         await app.until(lambda: "With:" not in app.text())
+
+
+def test_file_is_another_name_of_attach() -> None:
+    assert parse("/file my notes.txt") == Invocation("attach", "my notes.txt")
+    assert [command.name for command in completions("/fi")] == ["attach"]
 
 
 async def test_a_double_slash_sends_a_literal_one(loopback: Loopback) -> None:

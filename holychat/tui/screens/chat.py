@@ -9,13 +9,14 @@ from textual.events import Key
 
 from holychat.errors import UsageError
 from holychat.tui import slash
+from holychat.tui.completer import Completer
 from holychat.tui.conversation import Conversation
 from holychat.tui.drafts import DraftKeeper
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
 from holychat.tui.screens.chat_view import ChatView
 from holychat.tui.slash_runner import SlashRunner
-from holychat.tui.widgets.command_list import SlashCommandList
+from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.composer import Composer
 from holychat.tui.widgets.conversation_pane import ConversationPane, scroll_page
 from holychat.tui.widgets.footer import KeyFooter
@@ -63,6 +64,8 @@ class ChatScreen(ChatView):
         self.drafts = DraftKeeper(self.conversation.save_draft)
         self._editing: Message | None = None
         self._aside = ""
+        self._popup = CompletionList()
+        self._completer = Completer(self, self.composer, self._popup, self._submit)
         self._slash = SlashRunner(self)
         self._message_actions = MessageActions(self)
         self._status_timer: Timer | None = None
@@ -74,7 +77,7 @@ class ChatScreen(ChatView):
             yield self.pane
             yield QueueLine("Next", id="queued")
             yield QueueLine("With", id="files")
-            yield SlashCommandList()
+            yield self._popup
             with Vertical(id="composer-box", classes="-focused"):
                 yield self.composer
             yield StatusLine()
@@ -106,27 +109,15 @@ class ChatScreen(ChatView):
             self.transcript.cursor = None
 
     def on_composer_edited(self, event: Composer.Edited) -> None:
-        """Keep the draft, offer slash commands."""
+        """Keep the draft, offer slash commands and files."""
         event.stop()
-        text = self.composer.text
         self.drafts.changed(self.unsent_text())
-        commands = slash.completions(text) if len(text) < 40 else ()
-        self.query_one(SlashCommandList).commands = commands
-        self.composer.completing = bool(commands)
+        self._completer.edited()
 
     def on_composer_completion(self, event: Composer.Completion) -> None:
-        """Steer the list of slash commands."""
+        """Steer the popup."""
         event.stop()
-        commands = self.query_one(SlashCommandList)
-        choice = commands.choice
-        if event.what in ("up", "down"):
-            commands.move(-1 if event.what == "up" else 1)
-        elif choice is not None:
-            typed_whole = self.composer.text == f"/{choice.name}"
-            if event.what == "send" and (typed_whole or not choice.argument):
-                self._submit(f"/{choice.name}")
-            else:
-                self.composer.set_text(f"/{choice.name} " if choice.argument else f"/{choice.name}")
+        self._completer.steer(event.what)
 
     def on_composer_submitted(self, event: Composer.Submitted) -> None:
         """Send, run a command, or do nothing for nothing."""
@@ -141,12 +132,12 @@ class ChatScreen(ChatView):
         except UsageError as error:
             self.say(str(error), error=True)
             return
-        self._close_completion()
+        self._completer.close()
         editing = self._editing
         self.composer.set_text("")
         self.drafts.forget()
         if isinstance(meant, slash.Invocation):
-            self.attempt(self._slash.run, meant)
+            self.attempt_or_give_back(text if meant.argument else "", self._slash.run, meant)
         elif editing is not None:
             self.cancel_editing()
             self.attempt_or_give_back(text, self.conversation.edit, editing, meant)
@@ -191,7 +182,7 @@ class ChatScreen(ChatView):
     def action_stop(self) -> None:
         """Close the completion, stop the reply, stop editing, or go back to the composer: the first that applies."""
         if self.composer.completing:
-            self._close_completion()
+            self._completer.close()
         elif self.conversation.stop():
             pass
         elif self._editing is not None:
@@ -200,10 +191,6 @@ class ChatScreen(ChatView):
             self.put_back(self.conversation.take_back())
         else:
             self.focus_composer()
-
-    def _close_completion(self) -> None:
-        self.query_one(SlashCommandList).commands = ()
-        self.composer.completing = False
 
     def action_scroll_top(self) -> None:
         """To the beginning."""

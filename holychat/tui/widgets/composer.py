@@ -32,7 +32,7 @@ class Composer(TextArea):
     BINDINGS: ClassVar = bindings("composer")
 
     completing: var[bool] = var(False, bindings=True)
-    """Whether the list of slash commands is open."""
+    """Whether the popup of completions is open."""
 
     @dataclass
     class Submitted(Message):
@@ -52,7 +52,7 @@ class Composer(TextArea):
 
     @dataclass
     class Completion(Message):
-        """A key for the list of slash commands: "up", "down", "take" or "close"."""
+        """A key for the popup of completions: "up", "down", "take" or "close"."""
 
         what: str
 
