@@ -57,6 +57,9 @@ class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(descriptor, self.mode, encoding=self.encoding, errors=self.errors)
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the signature is logging's
+        """Lose the record: by default a full disk would put a traceback over what stands on the screen."""
+
 
 def start_logging(log_file: Path, masker: Masker, environ: Mapping[str, str] = os.environ) -> None:
     """Send the records of this process to `log_file`; HOLYCHAT_LOG sets the level (default WARNING).
