@@ -57,7 +57,7 @@ class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return os.fdopen(descriptor, self.mode, encoding=self.encoding, errors=self.errors)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the signature is logging's
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the signature is logging's
         """Lose the record: by default a full disk would put a traceback over what stands on the screen."""
 
 
