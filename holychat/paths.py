@@ -25,7 +25,7 @@ class Paths:
     def resolve(cls, environ: Mapping[str, str] = os.environ) -> Paths:
         """Paths of this person on this system, or all of them under HOLYCHAT_HOME."""
         if home := environ.get(HOME_VARIABLE):
-            root = Path(home).expanduser().absolute()
+            root = Path(os.path.expanduser(home)).absolute()  # that of Path raises where nobody has the name
             return cls(config=root / "config", data=root / "data", state=root / "state")
         from platformdirs import PlatformDirs
 

@@ -24,7 +24,7 @@ def load_file(path: Path | str) -> FileText:
     Raises:
         UsageError: It cannot be opened, is not a regular file, is larger than MAX_BYTES, or is not text.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))  # the method of Path raises where nobody has the name
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0))
     except (OSError, ValueError) as error:

@@ -90,3 +90,5 @@ def test_the_home_folder_has_its_short_name(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.txt").write_text("x")
     assert load_file("~/a.txt").part.path == str(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="Cannot read"):
+        load_file("~nobody-is-called-that/a.txt")

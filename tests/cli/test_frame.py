@@ -115,3 +115,10 @@ def test_a_fault_in_a_thread_goes_to_the_log_and_not_to_the_screen(private_envir
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "ZeroDivisionError" in (private_environment / "state" / "holychat.log").read_text()
+
+
+def test_a_home_of_nobody_is_a_folder_of_that_name(shell: Shell) -> None:
+    shell.set(HOLYCHAT_HOME="~nobody-is-called-that")
+    done = shell.run("config", "path")
+    assert (done.status, done.err) == (0, b"")
+    assert done.text.endswith("/~nobody-is-called-that/config/config.toml\n")
