@@ -11,6 +11,7 @@ Unknown fields and wrong types are errors that name the field: a typing mistake 
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from typing import TYPE_CHECKING
@@ -53,6 +54,12 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise ValueError("temperature must be a number from 0 on")
+        if self.max_tokens is not None and not 1 <= self.max_tokens <= 10_000_000:
+            raise ValueError("max_tokens must be 1 to 10000000")
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

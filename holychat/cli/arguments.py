@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,17 @@ class TypedText(click.ParamType[str]):
         return os.fsencode(value).decode("utf-8", "replace")
 
 
+class Temperature(click.FloatRange):
+    """A number from 0 on; click alone would let "nan" and "inf" pass, which JSON cannot carry."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a temperature.", param, ctx)
+        return number
+
+
 class ProviderName(click.ParamType[str]):
     """Name of a provider; a shell completes it."""
 
@@ -66,4 +78,5 @@ class ProviderName(click.ParamType[str]):
 
 CHAT = ChatNumber()
 PROVIDER = ProviderName()
+TEMPERATURE = Temperature(min=0)
 TEXT = TypedText()

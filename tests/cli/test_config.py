@@ -97,7 +97,17 @@ def test_show_is_toml_and_never_shows_a_key(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[network]\nretries = 'two'\n", "[nonsense]\n", "retries\n", '[providers.mine]\nkind = "openai"\n']
+    "text",
+    [
+        "[network]\nretries = 'two'\n",
+        "[nonsense]\n",
+        "retries\n",
+        '[providers.mine]\nkind = "openai"\n',
+        "[chat]\nmax_tokens = 0\n",
+        f"[chat]\nmax_tokens = {'9' * 30}\n",
+        "[chat]\ntemperature = nan\n",
+        "[chat]\ntemperature = -1\n",
+    ],
 )
 def test_settings_that_are_off_are_2_in_two_lines(shell: Shell, private_environment: Path, text: str) -> None:
     file = private_environment / "config" / "config.toml"
