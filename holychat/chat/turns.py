@@ -122,14 +122,13 @@ class Turns:
     async def _prepare(self, answer: Message, *, stream: bool) -> Prepared:
         await self._keychain.require(self._registry.info(answer.provider))
         provider = self._registry.get(answer.provider)
-        model = answer.model or next((offered.id for offered in await provider.models()), "")
 
         def read(connection: Connection) -> Prepared:
             position = messages.position_of(connection, answer.id) or 0
             history = messages.page(connection, answer.chat_id, 0, position)
             files = messages.attachment_texts(connection, history)
             options = chats.get(connection, answer.chat_id).options
-            return Prepared(provider, build_request(options, model, history, files, partial=answer.text), stream)
+            return Prepared(provider, build_request(options, answer.model, history, files, partial=answer.text), stream)
 
         return await self._database.read(read)
 

@@ -23,6 +23,7 @@ class ReplyRequest:
     """One request for a reply. None leaves a parameter to the provider."""
 
     model: str
+    """Empty: the provider chooses one that it offers."""
     messages: tuple[PromptMessage, ...]
     temperature: float | None = None
     max_tokens: int | None = None

@@ -11,9 +11,12 @@ import pytest
 from holychat.domain.chat import ChatOptions, MessageState
 from holychat.domain.events import TextDelta
 from holychat.errors import ReplyBroken, Unreachable, UsageError
+from holychat.paths import Paths
+from holychat.services import open_services
+from holychat.settings import ChatSettings, ProviderSettings, Settings
 from holychat.store import messages as message_rows
 from tests.chat.tools import DONE, START, ask, ended, eventually, has_text, open_home, talked, texts, until, use
-from tests.support.loopback import FOREVER, Loopback, events_reply, sse
+from tests.support.loopback import FOREVER, Loopback, events_reply, sse, stream_of
 from tests.support.script import chunk
 
 if TYPE_CHECKING:
@@ -266,3 +269,18 @@ async def test_a_history_in_memory_leaves_no_file(loopback: Loopback, private_en
     await services.chats.save_draft(chat.id, "secret")
     await services.close()
     assert not await asyncio.to_thread(private_environment.exists)
+
+
+async def test_a_provider_without_a_model_is_asked_for_the_one_it_would_chat_with(
+    loopback: Loopback, private_environment: Path
+) -> None:
+    loopback.models("bge-m3", "qwen3")
+    loopback.chat(stream_of("Hi", model="qwen3"))
+    settings = Settings(
+        chat=ChatSettings(provider="local"), providers={"local": ProviderSettings(base_url=loopback.base_url)}
+    )
+    services = open_services(Paths.resolve({"HOLYCHAT_HOME": str(private_environment)}), settings, {})
+    chat = await services.chats.create()
+    answer = await ended(await services.chats.send(chat.id, "Hello"))
+    await services.close()
+    assert (loopback.requests[-1].json["model"], answer.model) == ("qwen3", "qwen3")
