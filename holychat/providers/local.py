@@ -145,6 +145,8 @@ class LocalProvider:
 
     def warnings(self) -> tuple[str, ...]:
         """See `Provider.warnings`."""
+        if self._inner is None and self.info.base_url:
+            return self._build(self.info).warnings()
         return self._inner.warnings() if self._inner is not None else ()
 
     async def warm(self) -> None:

@@ -145,6 +145,8 @@ def test_plain_http_to_another_machine_is_warned_about() -> None:
     registry = registry_of('[providers.openai]\nbase_url = "http://ai.example/v1"')
     assert "plain http" in registry.get("openai").warnings()[0]
     assert registry_of().get("openai").warnings() == ()
+    without_model = registry_of('[providers.mine]\nbase_url = "http://ai.example/v1"')
+    assert "plain http" in without_model.get("mine").warnings()[0]
 
 
 # Servers on this machine
