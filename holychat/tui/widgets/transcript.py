@@ -134,11 +134,13 @@ class Transcript(TranscriptView):
             return
         loop = asyncio.get_running_loop()
         begin = loop.time()
+        entry_top = self.document.top_of_last
         more = entry.advance()
         while more and loop.time() - begin < _SLICE:
             more = entry.advance()
+        changed_from = entry_top + entry.first_change(self.document.width)
         self.document.grown()
-        self.update_view()
+        self.update_view(changed_from)
         cost = loop.time() - begin
         self._next_frame = begin + max(_FRAME, cost * (1 + _REST))
         if more:

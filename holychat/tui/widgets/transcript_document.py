@@ -131,6 +131,12 @@ class Document:
         self.load(first, messages)
         return self._line_of(place, top)
 
+    @property
+    def top_of_last(self) -> int:
+        """First line of the message at the end."""
+        last = self.last
+        return self.height if last is None else self.height - last.height(self.width)
+
     # --- lines ----------------------------------------------------------------------------------------------------
 
     def changed(self) -> None:

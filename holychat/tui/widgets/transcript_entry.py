@@ -10,7 +10,7 @@ from holychat.text import clean
 from holychat.tui.markdown.block import CodeBlock, PlainBlock
 from holychat.tui.markdown.body import MarkdownBody
 from holychat.tui.markdown.lines import width_of
-from holychat.tui.widgets.transcript_notes import attachment_notes, closing_notes, reasoning_title
+from holychat.tui.widgets.transcript_notes import WAITING, attachment_notes, closing_notes, reasoning_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,8 @@ class Entry:
         self._tops: list[int] = [0]
         self._known = 0
         self._width = 0
+        self._begun = False
+        """Whether text arrived here."""
         self._guess = (0, 0)
         """Width and the number of lines guessed for it."""
 
@@ -84,13 +86,15 @@ class Entry:
 
     def append_text(self, delta: str) -> None:
         """Take more of the answer; `advance` works it in."""
-        if not self._body().blocks and not self._body().waiting:
-            self.folded = True
+        if not self._begun:
+            self._begun = self.folded = True
             self._reset()
         self._body().feed(delta)
 
     def append_reasoning(self, delta: str) -> None:
         """Take more reasoning."""
+        if not self._reasoning_length:
+            self._reset()
         self._reasoning_length += len(delta)
         self._thoughts().feed(delta)
 
@@ -130,6 +134,11 @@ class Entry:
         """The code blocks of the text, in order."""
         return [block for block in self._body().blocks if isinstance(block, CodeBlock)]
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it streams and nothing has come yet."""
+        return self.is_streaming and not self._reasoning_length and not (self.message.text or self._begun)
+
     # --- where its lines are --------------------------------------------------------------------------------------
 
     def height(self, width: int) -> int:
@@ -164,6 +173,10 @@ class Entry:
         lines = section.lines(width, self._look_of(index, look))
         row = y - self._tops[index] - self._lead(sections, index, len(lines))
         return (lines[row], section) if 0 <= row < len(lines) else (None, section)
+
+    def first_change(self, width: int) -> int:
+        """The first line that `advance` may have changed since the lines were last looked at."""
+        return self._tops[self._known] if self._width == width and self._known < len(self._tops) else 0
 
     def top_of(self, wanted: Section, width: int) -> int:
         """The first line of a section."""
@@ -219,7 +232,7 @@ class Entry:
             if self._reasoning_length:
                 self._head.append(reasoning_title(self._reasoning_length, folded=self.folded))
         if self._foot is None:
-            self._foot = list(closing_notes(self.message, self._note))
+            self._foot = list(closing_notes(self.message, self._note or (WAITING if self.is_waiting else "")))
         thoughts = self._thoughts().blocks if self._reasoning_length and not self.folded else []
         self._reasoning_span = range(len(self._head), len(self._head) + len(thoughts))
         self._sections = [*self._head, *thoughts, *self._text_blocks(), *self._foot]

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from holychat.domain.failures import Failure
 
 
+WAITING = "…"
+"""Stands where the first word will be, so that it comes without moving anything."""
+
+
 def attachment_notes(message: Message) -> Iterator[PlainBlock]:
     """One line for each file that goes with the message."""
     for attachment in message.attachments:
@@ -40,7 +44,7 @@ def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
         return
     if message.state is MessageState.STREAMING:
         if note:
-            yield PlainBlock.of(note, "warning")
+            yield PlainBlock.of(note, "muted" if note == WAITING else "warning")
         return
     if message.state is MessageState.STOPPED:
         yield PlainBlock.of("■ Stopped. What had arrived is kept; c continues, r asks again.", "warning")

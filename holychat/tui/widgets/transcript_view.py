@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message as Event
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -22,7 +22,6 @@ from holychat.tui.widgets.transcript_paint import EDGE, GUTTER, Frame, paint_fra
 
 if TYPE_CHECKING:
     from textual import events
-    from textual.geometry import Region
     from textual.selection import Selection
     from textual.strip import Strip
 
@@ -67,6 +66,8 @@ class TranscriptView(ScrollView, can_focus=False):
         self.marked: Entry | None = None
         """The message that carries the cursor."""
         self._moving = False
+        self._seen = (0, range(0))
+        """Line at the top and thumb of the scroll bar as they were painted."""
 
     # --- where it looks -----------------------------------------------------------------------------------------------
 
@@ -88,8 +89,12 @@ class TranscriptView(ScrollView, can_focus=False):
         """Go down by a screen, less two lines."""
         self.scroll_to(y=self.scroll_y + max(self.rows - 2, 1), animate=False, immediate=True)
 
-    def update_view(self) -> None:
-        """Make the visible part exact, move with the text, set the scroll bar, and paint."""
+    def update_view(self, changed_from: int = 0) -> None:
+        """Make the visible part exact, move with the text, set the scroll bar, and paint.
+
+        Args:
+            changed_from: First line that may look different; lines above it are painted only where they move.
+        """
         rows, document = self.rows, self.document
         if not self.is_attached or rows <= 0:
             return
@@ -99,7 +104,12 @@ class TranscriptView(ScrollView, can_focus=False):
         if top != round(self.scroll_y):
             self._move_to(top)
         document.view(top, rows)
-        self.refresh()
+        seen = (top, thumb_rows(top, rows, document.height))
+        if seen == self._seen and changed_from > top:
+            self.refresh(Region(0, changed_from - top, self.size.width, max(top + rows - changed_from, 0)))
+        else:
+            self.refresh()
+        self._seen = seen
         self.viewport_changed(top, rows)
 
     def show_from(self, top: int) -> None:

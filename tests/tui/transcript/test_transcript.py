@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual import events
 from textual.app import App, ComposeResult
-from textual.geometry import Offset
+from textual.geometry import Offset, Region
 from textual.selection import Selection
 
 from holychat.domain.chat import MessageState, Role
@@ -91,6 +91,46 @@ async def test_text_appears_while_it_streams_and_the_end_is_followed():
         await until(pilot, lambda: any("line 199" in line for line in app.painted()))
         app.pane.finish(message(12, "".join(f"line {number}\n\n" for number in range(200))))
         assert "bench-model · first token 0.40 s" in app.painted()[-2]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 9)])
+async def test_a_frame_paints_every_row_that_has_changed(size, monkeypatch):
+    app = Pane()
+    async with app.run_test(size=size) as pilot:
+        await app.pane.show(Source([]), 0, 0, [])
+        app.pane.add(message(1, "a question"))
+        app.pane.add(message(2, "", Role.ASSISTANT, MessageState.STREAMING))
+        refreshed: list[Region] = []
+        monkeypatch.setattr(app.pane, "refresh", lambda *regions: refreshed.extend(regions or [app.pane.size.region]))
+        before, partly = app.painted(), 0
+        reply = (
+            "word " * 30 + "\n\n- item\n- item\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n\nTitle\n---\n"
+        )
+        for position in range(0, len(reply * 2), 3):
+            app.pane.append_text((reply * 2)[position : position + 3])
+            app.pane._frame_handle.cancel()
+            app.pane._frame()
+            after = app.painted()
+            changed = {row for row, (old, new) in enumerate(zip(before, after, strict=True)) if old != new}
+            rows = {row for region in refreshed for row in region.line_range}
+            assert changed <= rows
+            partly += len(rows) < app.pane.rows
+            refreshed.clear()
+            before = after
+        await pilot.pause()
+        assert partly > 50
+
+
+async def test_the_first_word_comes_where_a_mark_was_waiting():
+    app = Pane()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.pane.show(Source([]), 0, 0, [])
+        app.pane.add(message(1, "a question"))
+        app.pane.add(message(2, "", Role.ASSISTANT, MessageState.STREAMING))
+        assert app.painted()[2].strip() == "…"
+        app.pane.append_text("first")
+        await until(pilot, lambda: app.painted()[2].strip() == "first")
+        assert not any("…" in line for line in app.painted())
 
 
 async def test_scrolling_up_releases_the_end_and_jump_latest_takes_it_back():
