@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from holychat.cli.session import Session
     from holychat.domain.request import ProviderInfo
-    from holychat.services import Services
 
 _PATIENCE = 10.0
 """Seconds that a provider has to answer."""
@@ -141,16 +140,14 @@ def _history(session: Session) -> Finding:
     if not session.paths.database.exists():
         return Finding(Verdict.OK, "history", "no chats yet")
 
-    async def look(services: Services) -> int:
-        return len(await services.chats.list(limit=1000))
+    from holychat.store.chats import count
+    from holychat.store.database import look_into
 
     try:
-        count = session.with_services(look)
+        chats = look_into(session.paths.database, count)
     except HolychatError as error:
         return Finding(Verdict.PROBLEM, "history", _said(error))
-    except OSError as error:
-        return Finding(Verdict.PROBLEM, "history", f"{error.filename}: {error.strerror}")
-    return Finding(Verdict.OK, "history", f"opens; {'1000 or more' if count == 1000 else count} chats")
+    return Finding(Verdict.OK, "history", f"opens; {chats} {'chat' if chats == 1 else 'chats'}")
 
 
 def _sqlite() -> Finding:
@@ -176,6 +173,8 @@ async def _providers(session: Session) -> list[Finding]:
 
 async def _provider(session: Session, info: ProviderInfo) -> Finding:
     topic = clean_line(info.name)
+    if warnings := session.registry.get(info.name).warnings():
+        return Finding(Verdict.NOTE, topic, f"not asked: {' '.join(warnings)}")
     try:
         async with asyncio.timeout(_PATIENCE):
             models = await session.registry.get(info.name).models()

@@ -52,6 +52,11 @@ def last(connection: Connection) -> Chat | None:
     return next(_listed(connection), None)
 
 
+def count(connection: Connection) -> int:
+    """How many chats there are to list."""
+    return int(connection.execute(f"SELECT count(*) FROM chats AS c WHERE {_WORTH_LISTING}").get)  # noqa: S608
+
+
 def unfinished(connection: Connection) -> Chat | None:
     """The last chat, if it holds a draft or an answer that broke off and was not looked at since."""
     chat = last(connection)

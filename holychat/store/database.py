@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import apsw
 
 from holychat.errors import StoreError
-from holychat.store.failures import translated
+from holychat.store.failures import damaged, translated
 from holychat.store.files import on_network_file_system, prepare, remember_that_data_is_here
 from holychat.store.migrate import MIGRATIONS, migrate, refuse_unknown
 
@@ -192,6 +192,25 @@ class Database:
 
     def _data_version(self) -> int:
         return int(self._writer.pragma("data_version"))
+
+
+def look_into(path: Path, work: Callable[[Connection], T]) -> T:
+    """Run `work` on a database that is left exactly as it is: nothing is migrated, recovered or made private. Blocking.
+
+    Raises:
+        StoreTooNew: It was written by a newer holychat.
+        StoreDamaged: It is not a database, is broken or empty.
+        StoreError: It cannot be opened.
+    """
+    with translated(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(_BUSY_MS)
+            if not refuse_unknown(connection, path):
+                raise damaged(path, "it is empty")
+            return work(connection)
+        finally:
+            connection.close()
 
 
 def _connect(path: Path | None) -> Connection:

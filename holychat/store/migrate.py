@@ -24,14 +24,17 @@ def known_version(folder: Path = MIGRATIONS) -> int:
     return len(_scripts(folder))
 
 
-def refuse_unknown(connection: apsw.Connection, path: Path | None, folder: Path = MIGRATIONS) -> None:
+def refuse_unknown(connection: apsw.Connection, path: Path | None, folder: Path = MIGRATIONS) -> int:
     """Make sure that this program knows the database, without changing a byte of it.
+
+    Returns:
+        The version of the database; 0 for an empty one.
 
     Raises:
         StoreTooNew: The database was written by a newer holychat.
         StoreDamaged: The file belongs to another program, or cannot be read.
     """
-    _checked_version(connection, path, known_version(folder))
+    return _checked_version(connection, path, known_version(folder))
 
 
 def migrate(connection: apsw.Connection, path: Path | None, folder: Path = MIGRATIONS) -> None:

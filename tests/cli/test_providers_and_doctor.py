@@ -84,6 +84,28 @@ def test_doctor_finds_what_is_open_to_others(shell: Shell, private_environment: 
     assert "chmod go=" in text
 
 
+def test_doctor_only_looks_at_a_history(shell: Shell, private_environment: Path) -> None:
+    shell.run("ask", "-p", "offline", "Hello")
+    data = private_environment / "data"
+    data.chmod(0o755)
+    (data / "holychat.db").chmod(0o644)
+    (data / ".holychat.db.holds-data").unlink()
+    for _ in range(2):
+        found = verdicts(shell, "--no-network")
+        assert (found["data"][0], found["database"][0]) == ("problem", "problem")
+        assert found["history"] == ("ok", "opens; 1 chat")
+    assert not (data / ".holychat.db.holds-data").exists()
+
+
+def test_doctor_sends_no_key_in_the_clear(shell: Shell, private_environment: Path) -> None:
+    config = private_environment / "config" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[network]\nconnect_timeout = 0.2\n[providers.far]\nbase_url = "http://192.0.2.1:9/v1"\n')
+    verdict, text = verdicts(shell)["far"]
+    assert (verdict, text.partition(":")[0]) == ("note", "not asked")
+    assert "plain http" in text
+
+
 @pytest.mark.parametrize("text", ["[nonsense]\n", '[chat]\nprovider = "nosuch"\n', '[providers.x]\nkind = "openai"\n'])
 def test_doctor_survives_settings_that_are_off(shell: Shell, private_environment: Path, text: str) -> None:
     config = private_environment / "config" / "config.toml"
