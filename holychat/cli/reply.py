@@ -182,11 +182,13 @@ def _report(session: Session, message: Message, question: Question) -> int:
         if state is MessageState.COMPLETE and message.finish_reason == "length":
             session.report("The reply reached the limit of its length", kept)
         return ExitCode.DONE if state is MessageState.COMPLETE else ExitCode.CUT_SHORT
-    if state is MessageState.INTERRUPTED and message.text:
+    if state is MessageState.INTERRUPTED and (message.text or message.reasoning):
         session.report(failure.title, kept or failure.hint)
         return ExitCode.CUT_SHORT
     session.report(failure.title, failure.hint)
-    return _status_of(failure.kind)
+    status = _status_of(failure.kind)
+    # Of a reply that broke before its first word there is nothing to go on with.
+    return ExitCode.UNREACHABLE if status is ExitCode.CUT_SHORT else status
 
 
 def _status_of(kind: str) -> ExitCode:

@@ -17,6 +17,7 @@ from tests.support.loopback import (
     FOREVER,
     Gate,
     Loopback,
+    Script,
     chunk,
     error_reply,
     events_reply,
@@ -131,6 +132,22 @@ def test_a_reply_cut_short_is_6_printed_and_kept(connected: Shell, loopback: Loo
     assert told_in_short(done)
     kept = answer_of(connected)
     assert (kept["text"], kept["state"]) == ("half a ", "interrupted")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Script(200, [("Content-Type", "text/html")], [b"<html>Please log in</html>"]),
+        Script(200, [("Content-Type", "text/event-stream")], [CUT]),
+        events_reply(sse({"choices": [{"index": 0, "delta": {"content": 5}}]})),
+    ],
+)
+def test_a_reply_of_which_nothing_arrived_is_a_failure_of_the_server(
+    connected: Shell, loopback: Loopback, answer: Script
+) -> None:
+    loopback.chat(answer)
+    done = connected.run("ask", "Hi")
+    assert (done.status, done.out) == (5, b"")
 
 
 def test_a_stream_that_just_ends_is_cut_short(connected: Shell, loopback: Loopback) -> None:
