@@ -134,9 +134,17 @@ def _with_input(prompt: str | None, has_files: bool) -> str:
 def _standard_input() -> str:
     if sys.stdin is None:
         return ""
+    from holychat.chat.attachments import MAX_BYTES
+
     hint = "Only UTF-8 text can be piped in."
     try:
-        text = sys.stdin.buffer.read().decode("utf-8-sig")
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(
+                f"What came in on standard input is larger than {MAX_BYTES // 2**20} MiB",
+                "Pipe in a part of it; no model reads that much at once.",
+            )
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError("What came in on standard input is not text", hint) from None
     except OSError as error:

@@ -89,6 +89,12 @@ def test_input_that_is_not_text_is_2(connected: Shell, loopback: Loopback) -> No
     assert told_in_short(done)
 
 
+def test_input_without_end_is_2_and_not_held_in_memory(connected: Shell, loopback: Loopback) -> None:
+    done = in_shell(connected, 'yes | "$1" ask Count')
+    assert (done.returncode, len(loopback.requests)) == (2, 0)
+    assert b"larger than 4 MiB" in done.stderr
+
+
 def test_a_missing_key_is_3_and_the_question_is_kept(shell: Shell) -> None:
     done = shell.run("ask", "Where are you?")
     assert (done.status, done.out) == (3, b"")
