@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 import holychat
 from holychat.cli.root import COMMANDS
 from holychat.errors import ExitCode
+from holychat.tui import slash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +137,7 @@ def test_the_screen_starts_without_network_keyring_or_database_libraries() -> No
     loaded = loaded_by(f"import {', '.join(names)}")
     assert loaded & {"httpx", "keyring", "apsw", "openai"} == set()
     assert {name for name in loaded if name.startswith("holychat.")} & {
-        "holychat.store.database", "holychat.providers.openai", "holychat.credentials.keyring"
+        "holychat.store.database", "holychat.providers.openai", "holychat.credentials.keyring_access"
     } == set()  # fmt: skip
 
 
@@ -202,6 +204,20 @@ def test_the_readme_speaks_of_commands_and_exit_statuses_that_exist() -> None:
         int(number) for row in re.findall(r"^\| ([\d, ]+) \| ", text, re.MULTILINE) for number in row.split(",")
     }
     assert {int(code) for code in ExitCode} <= statuses
+
+
+def test_the_readme_names_every_slash_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    line = re.search(r"^Slash commands in the composer: `([^`]+)`", text, flags=re.MULTILINE)
+    assert line is not None
+    assert line[1].split() == [f"/{command.name}" for command in slash.COMMANDS]
+
+
+def test_a_source_archive_holds_everything_that_stands_at_the_top() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    listed = tool["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert sorted(listed) == ["CHANGELOG.md", "LICENSE", "README.md", "holychat", "screenshots", "tests"]
+    assert all((ROOT / name).exists() for name in listed)
 
 
 def test_nothing_in_the_repository_names_this_machine_or_a_registry() -> None:
