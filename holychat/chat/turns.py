@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.journal import Journal
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
     from holychat.chat.retry import RetryPolicy
     from holychat.credentials.chain import KeyChain
-    from holychat.domain.chat import Message
+    from holychat.domain.chat import ChatOptions, Message
     from holychat.providers.registry import ProviderRegistry
     from holychat.store.database import Connection, Database
     from holychat.store.owners import Owners
 
 _log = logging.getLogger(__name__)
+
+_SHORT = 100
+"""Messages of a conversation that is read in the unit that writes the question: it saves the way to another thread
+before every request. A longer one is read after the question is on the screen."""
 
 Rows: TypeAlias = "tuple[Message | None, Message]"
 """The question of a turn, where it has a new one, and its answer, still empty."""
@@ -108,29 +113,48 @@ class Turns:
                     self._turns.pop(message_id, None)
 
     async def _make(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
-        (question, answer), owner = await self._database.write(lambda c: (work(c), self._owners.own()))
+        def unit(connection: Connection) -> tuple[Message | None, Message, str, _Said | None]:
+            question, answer = work(connection)
+            return question, answer, self._owners.own(), _said_before(connection, answer, at_most=_SHORT)
+
+        question, answer, owner, said = await self._database.write(unit)
         turn = Turn(
             answer,
             question=question,
-            prepare=lambda: self._prepare(answer, stream=stream),
+            prepare=lambda: self._prepare(answer, said, stream=stream),
             journal=Journal(self._database, answer.id, owner),
             policy=self._policy,
         )
         self._turns[answer.id] = turn
         return turn
 
-    async def _prepare(self, answer: Message, *, stream: bool) -> Prepared:
+    async def _prepare(self, answer: Message, said: _Said | None, *, stream: bool) -> Prepared:
         await self._keychain.require(self._registry.info(answer.provider))
         provider = self._registry.get(answer.provider)
+        if said is None:
+            said = await self._database.read(lambda c: _said_before(c, answer))
+        assert said is not None
+        request = build_request(said.options, answer.model, said.history, said.files, partial=answer.text)
+        return Prepared(provider, request, stream)
 
-        def read(connection: Connection) -> Prepared:
-            position = messages.position_of(connection, answer.id) or 0
-            history = messages.page(connection, answer.chat_id, 0, position)
-            files = messages.attachment_texts(connection, history)
-            options = chats.get(connection, answer.chat_id).options
-            return Prepared(provider, build_request(options, answer.model, history, files, partial=answer.text), stream)
 
-        return await self._database.read(read)
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a request is made of."""
+
+    options: ChatOptions
+    history: list[Message]
+    files: dict[str, str]
+
+
+def _said_before(connection: Connection, answer: Message, at_most: int | None = None) -> _Said | None:
+    """The conversation up to an answer; None where that is more than `at_most` messages."""
+    position = messages.position_of(connection, answer.id) or 0
+    if at_most is not None and position > at_most:
+        return None
+    history = messages.page(connection, answer.chat_id, 0, position)
+    files = messages.attachment_texts(connection, history)
+    return _Said(chats.get(connection, answer.chat_id).options, history, files)
 
 
 async def _abandon(making: asyncio.Task[Turn]) -> None:

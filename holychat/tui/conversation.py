@@ -23,6 +23,10 @@ _FIRST_PAGE = 60
 """Messages read before a chat is shown; the transcript pages the rest in."""
 
 
+_TICKS_TO_REQUEST = 14
+"""Rounds of the event loop until the request of a turn is on its way; painting the question comes after that."""
+
+
 class ConversationView(Protocol):
     """What a conversation tells its screen."""
 
@@ -81,6 +85,8 @@ class Conversation:
         self.services: Services | None = None
         self._transcript = transcript
         self._view = view
+        self._shown = 0
+        """Goes up whenever the transcript shows something else."""
         self._replies: dict[int, LiveReply] = {}
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,13 +117,14 @@ class Conversation:
         chat = await self.chats.get(chat_id)
         first, messages = await self.chats.tail(chat_id, _FIRST_PAGE)
         await self._leave()
+        self._shown += 1
         self.chat, self.options, self.last = chat, chat.options, _newest_answer(messages)
         live = self._replies.get(chat_id)
-        streaming = live is not None and bool(messages) and messages[-1].id == live.turn.answer.id
+        streaming = live is not None and bool(messages) and messages[-1].id == live.answer.id
         shown = messages[:-1] if streaming else messages
         await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
         if live is not None and streaming:
-            self._transcript.add(live.turn.answer)
+            self._transcript.add(live.answer)
             live.attach(self._transcript)
         if message_id is not None and (position := await self.chats.position_of(message_id)) is not None:
             await self._transcript.jump_to(position)
@@ -126,6 +133,7 @@ class Conversation:
     async def new(self) -> None:
         """Show an empty chat; it is stored with its first word."""
         await self._leave()
+        self._shown += 1
         self.chat, self.options, self.last = None, self.default_options, None
         self._transcript.clear()
         self._view.chat_changed()
@@ -162,10 +170,20 @@ class Conversation:
             self.queued = f"{self.queued}\n\n{text}" if self.queued else text
             self._view.queue_changed(self.queued)
             return False
+        shown = self._shown
         chat = await self.ensure_chat()
         turn = await self.chats.send(chat.id, text, self.files)
         self.attach(())
-        await self._begin(turn)
+        live = self._start(turn)
+        for _ in range(_TICKS_TO_REQUEST):
+            await asyncio.sleep(0)
+        if self._shown == shown:
+            assert turn.question is not None
+            self._transcript.add(turn.question)
+            self._transcript.add(live.answer)
+            self._watch(live)
+        elif self.chat is not None and self.chat.id == chat.id:
+            await self.open(chat.id)  # left and come back to while the question was being stored
         return True
 
     def attach(self, files: tuple[Path, ...]) -> None:
@@ -227,12 +245,6 @@ class Conversation:
         if self.reply is not None:
             raise UsageError("A reply is arriving", "Esc stops it.")
 
-    async def _begin(self, turn: Turn) -> None:
-        if turn.question is not None:
-            self._transcript.add(turn.question)
-        self._transcript.add(turn.answer)
-        self._watch(turn)
-
     async def _show_again(self, turn: Turn) -> None:
         """Paint the chat anew after messages left it, ending with the answer that is to come."""
         chat_id = turn.answer.chat_id
@@ -240,15 +252,18 @@ class Conversation:
         shown = [message for message in messages if message.id != turn.answer.id]
         await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
         self._transcript.add(turn.answer)
-        self._watch(turn)
+        self._watch(self._start(turn))
 
-    def _watch(self, turn: Turn) -> None:
-        self.last = None
+    def _start(self, turn: Turn) -> LiveReply:
         live = LiveReply(turn, self.chat.title if self.chat else "", self._ended)
         self._replies[live.chat_id] = live
+        live.start()
+        return live
+
+    def _watch(self, live: LiveReply) -> None:
+        self.last = live.final
         live.attach(self._transcript)
         self._transcript.jump_latest()
-        live.start()
         self._view.reply_changed()
 
     def _ended(self, live: LiveReply) -> None:

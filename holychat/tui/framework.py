@@ -9,6 +9,7 @@ What is changed, and why:
 * Alt+Enter arrives as ESC CR from terminals without the extended keyboard protocol; Textual drops the Alt.
 * keys that arrive before a widget has the focus are lost, or overtaken by later ones.
 * an exported COLUMNS keeps the app from following resizes.
+* every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
 
@@ -22,19 +23,23 @@ from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
 from textual import _ansi_sequences, events
+from textual._compositor import Compositor
 from textual.app import App
+from textual.geometry import Region
+from textual.screen import Screen
 
 from holychat.text import clean, clean_line
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
     from textual.driver import Driver
     from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
+    from textual.strip import Strip
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,6 +115,33 @@ def terminal_driver(on_lost: Callable[[], object]) -> type[Driver] | None:
             return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
 
     return TerminalDriver
+
+
+class TightCompositor(Compositor):
+    """Renders only what is painted: not the widgets beside it, nor the containers that lie wholly under it."""
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        if crop is None:
+            yield from super()._get_renders(crop)
+            return
+        painted: list[Region] = []
+        for widget, (region, clip) in self.visible_widgets.items():  # from front to back
+            inside = region.intersection(clip)
+            seen = inside.intersection(crop)
+            if not seen or any(other.contains_region(seen) for other in painted):
+                continue
+            painted.append(seen)
+            # Whole lines: a line is cut where widgets meet, which need not be where the crop does.
+            lines = inside.intersection(Region(0, crop.y, self.size.width, crop.height))
+            yield region, lines, widget.render_lines(lines.translate(-region.offset))
+
+
+class FrameworkScreen(Screen[None]):
+    """A screen whose frames cost what they show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = TightCompositor()
 
 
 def terminal_is_gone(descriptor: int) -> bool:

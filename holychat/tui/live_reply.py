@@ -34,6 +34,8 @@ class LiveReply:
 
     def __init__(self, turn: Turn, title: str, ended: Callable[[LiveReply], None]) -> None:
         self.turn = turn
+        self.answer = turn.answer
+        """The answer as it was before anything arrived; the turn's own changes when it ends."""
         self.chat_id = turn.answer.chat_id
         self.title = title
         self.final: Message | None = None
@@ -55,13 +57,18 @@ class LiveReply:
         self._task = asyncio.create_task(self._read(), name=f"reply {self.turn.answer.id}")
 
     def attach(self, transcript: Transcript) -> None:
-        """Paint into `transcript`, whose last message is this answer without what arrived in this run."""
+        """Paint into `transcript`, whose last message is this answer without what arrived in this run.
+
+        What has arrived until now is painted first, the end included, so that nothing is lost or overtaken.
+        """
         self._transcript = transcript
         if reasoning := "".join(self._reasoning):
             transcript.append_reasoning(reasoning)
         if text := "".join(self._text):
             transcript.append_text(text)
         transcript.note(self.note)
+        if self.final is not None:
+            transcript.finish(self.final)
 
     def detach(self) -> None:
         """Go on without being seen."""

@@ -141,8 +141,10 @@ def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> N
     import inspect
 
     from textual import _ansi_sequences
+    from textual._compositor import Compositor
     from textual.app import App
     from textual.drivers.linux_driver import LinuxDriver
+    from textual.screen import Screen
 
     from holychat.tui.framework import teach_alt_enter
 
@@ -152,4 +154,6 @@ def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> N
         assert callable(getattr(App, name))
     assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
     assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
+    assert "self._get_renders(crop)" in inspect.getsource(Compositor._render_chops)
+    assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
     assert "_get_terminal_size" in inspect.getsource(LinuxDriver.start_application_mode)

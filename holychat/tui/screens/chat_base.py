@@ -6,9 +6,8 @@ import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec
 
-from textual.screen import Screen
-
 from holychat.errors import HolychatError
+from holychat.tui.framework import FrameworkScreen
 from holychat.tui.keymap import key_label, keys_in_force
 from holychat.tui.work import start_work
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-class ChatBase(Screen[None]):
+class ChatBase(FrameworkScreen):
     """What the parts of the chat screen share: chats to show, keys to find, deeds that may fail."""
 
     app: HolychatApp

@@ -81,7 +81,7 @@ class ChatView(ChatDialogs):
     def reply_changed(self) -> None:
         """A reply began or ended."""
         live = self.conversation.reply
-        if live is not None:
+        if live is not None or self.transcript.message_count:
             self.pane.show_welcome(False)
         if self._status_timer is not None:
             (self._status_timer.resume if live is not None else self._status_timer.pause)()

@@ -111,8 +111,9 @@ class ConversationPane(Container, can_focus=True):
         """The person goes back to writing."""
 
     def __init__(self, transcript: Transcript, remapped: Mapping[str, str], *, id: str) -> None:  # noqa: A002
-        super().__init__(id=id, classes="-empty")
+        super().__init__(id=id)
         self.transcript = transcript
+        self._welcome = Welcome(remapped)
         self._remapped = remapped
         self._actions = actions_by_key("messages", remapped)
 
@@ -132,18 +133,18 @@ class ConversationPane(Container, can_focus=True):
             await self.run_action(action)
 
     def compose(self) -> ComposeResult:
-        """The transcript under a welcome."""
+        """The transcript, and over it a welcome: it is laid out before the first message makes it visible."""
         yield self.transcript
-        yield Welcome(self._remapped)
+        yield self._welcome
         yield JumpHint(self._remapped)
 
     def show_welcome(self, show: bool) -> None:
-        """Show the welcome in place of an empty transcript."""
-        self.set_class(show, "-empty")
+        """Show the welcome over an empty transcript."""
+        self._welcome.display = show
 
     def show_trouble(self, text: str) -> None:
         """Say in the welcome why nothing can be asked."""
-        self.query_one(Welcome).trouble = clean(text)
+        self._welcome.trouble = clean(text)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """A key that means nothing for the message under the cursor is not offered."""

@@ -55,7 +55,12 @@ class StatusLine(Widget):
 
     COMPONENT_CLASSES = {"status--name", "status--muted", "status--live", "status--warning"}  # noqa: RUF012
 
-    facts: reactive[Facts] = reactive(Facts())
+    facts: reactive[Facts] = reactive(Facts(), repaint=False)
+
+    def watch_facts(self, old: Facts, new: Facts) -> None:
+        """Paint only what reads differently; a rate has more digits than are shown."""
+        if _texts(old) != _texts(new):
+            self.refresh()
 
     def render(self) -> VisualType:
         """Provider and model to the left, measurements to the right; the least important go first when it is narrow."""
@@ -80,6 +85,10 @@ def _join(line: Text, pieces: list[_Piece], styles: Mapping[str, Style]) -> None
         if index:
             line.append(_GAP, styles["muted"])
         line.append(piece.text, styles[piece.style])
+
+
+def _texts(facts: Facts) -> list[str]:
+    return [piece.text for piece in (*left_pieces(facts), *right_pieces(facts))]
 
 
 def left_pieces(facts: Facts) -> list[_Piece]:
