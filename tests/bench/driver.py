@@ -130,7 +130,8 @@ class Driver:
         terminal.forget()
         terminal.type(f"question {tag} ω")
         terminal.wait_for_key("ω")
-        terminal.watch(0.3)
+        # Someone who reads over what they wrote: nothing that a program does on typing is in the way of Enter.
+        terminal.watch(0.7)
         terminal.forget()
         return Asked(tag, terminal.type("\r"))
 
