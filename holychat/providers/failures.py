@@ -218,6 +218,14 @@ class Translator:
             retryable=False,
         )
 
+    def no_list(self, broken: ReplyBroken) -> ServerFault:
+        """A model list that broke like a reply: nothing was made, so nothing is billed or cut short."""
+        hint = "Try again; a model can be used by its name without the list." if broken.retryable else broken.hint
+        return ServerFault(
+            broken.title, hint, provider=self._name, status=broken.status, request_id=broken.request_id,
+            retryable=broken.retryable,
+        )  # fmt: skip
+
     # Exceptions
 
     def bad_key(self) -> KeyRejected:

@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from holychat.domain.request import ModelInfo
-from holychat.errors import KeyMissing, RequestRefused
+from holychat.errors import KeyMissing, ReplyBroken, RequestRefused
 from holychat.log import Masker
 from holychat.providers.exchange import Exchange
 from holychat.providers.failures import Translator
@@ -98,6 +98,8 @@ class OpenAIProvider:
         try:
             await exchange.open(await self._request("GET", "/models"))
             entries = await exchange.models()
+        except ReplyBroken as broken:
+            raise self._translator.no_list(broken) from None
         finally:
             await exchange.close()
         owners = {entry.id: entry.owned_by or "" for entry in entries if entry.id}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.shell import KEY
-from tests.support.loopback import Loopback, error_reply
+from tests.support.loopback import Loopback, Script, error_reply, json_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,23 @@ def test_models_as_json_tell_what_is_known(connected: Shell, loopback: Loopback)
     assert [model["id"] for model in models] == ["gpt-4.1", "nobody-knows-it"]
     assert models[0]["context_window"] > 100_000
     assert models[1]["context_window"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (json_reply({"data": [{"id": 5}]}), "$.data[0].id"),
+        (Script(200, [("Content-Type", "text/html")], [b"<html>Please log in</html>"]), "base_url"),
+    ],
+)
+def test_a_list_that_is_none_is_5_and_nothing_is_said_of_bills(
+    connected: Shell, loopback: Loopback, answer: Script, said: str
+) -> None:
+    loopback.on("/v1/models", answer, method="GET")
+    done = connected.run("models")
+    assert (done.status, done.out) == (5, b"")
+    assert said in done.error
+    assert "billed" not in done.error
 
 
 def test_models_of_a_provider_without_a_key_are_3(shell: Shell) -> None:
