@@ -23,8 +23,8 @@ _FIRST_PAGE = 60
 """Messages read before a chat is shown; the transcript pages the rest in."""
 
 
-_TICKS_TO_REQUEST = 14
-"""Rounds of the event loop until the request of a turn is on its way; painting the question comes after that."""
+_HEAD_START = 0.008
+"""Seconds at most that a request has to get on its way before painting its question takes the event loop."""
 
 
 class ConversationView(Protocol):
@@ -175,8 +175,7 @@ class Conversation:
         turn = await self.chats.send(chat.id, text, self.files)
         self.attach(())
         live = self._start(turn)
-        for _ in range(_TICKS_TO_REQUEST):
-            await asyncio.sleep(0)
+        await live.begins(_HEAD_START)
         if self._shown == shown:
             assert turn.question is not None
             self._transcript.add(turn.question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ class LiveReply:
         self._reasoning: list[str] = []
         self._transcript: Transcript | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
 
     def start(self) -> None:
         """Begin to read."""
@@ -73,6 +75,11 @@ class LiveReply:
     def detach(self) -> None:
         """Go on without being seen."""
         self._transcript = None
+
+    async def begins(self, seconds: float) -> None:
+        """Wait for the first token or the end, but not longer than that."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), seconds)
 
     async def wait(self) -> None:
         """Wait until the reply is over."""
@@ -98,10 +105,12 @@ class LiveReply:
                     case TurnEnded(message):
                         self._end(message)
         finally:
+            self._begun.set()
             self._ended(self)
 
     def _arrived(self, text: str, pieces: list[str]) -> None:
         if self.first_at is None:
+            self._begun.set()
             self.first_at = time.monotonic()
             self.first_token_ms = round((self.first_at - self.started) * 1000)
             if self.note:

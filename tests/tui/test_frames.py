@@ -90,6 +90,7 @@ async def test_the_request_leaves_before_the_question_is_painted(
     loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loopback.chat(stream_of("ok"))
+    monkeypatch.setattr(conversation_module, "_HEAD_START", 0.5)  # as long as a slow machine may need
     async with driving(settings_for(loopback)) as app:
         await app.asked("first")
         transcript, plain = app.app.main.transcript, app.app.main.transcript.add
@@ -108,7 +109,7 @@ async def test_the_request_leaves_before_the_question_is_painted(
 async def test_a_reply_that_is_over_before_its_question_is_painted_is_shown_whole(
     loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation_module, "_TICKS_TO_REQUEST", 5_000)
+    monkeypatch.setattr(conversation_module, "_HEAD_START", 0.5)
     loopback.chat(stream_of("one ", "two ", "three"))
     async with driving(settings_for(loopback)) as app:
         await app.send("Go")
