@@ -32,6 +32,8 @@ class Asked:
     tag: str
     entered: float
     """When Enter was pressed, CLOCK_MONOTONIC seconds."""
+    cpu: float
+    """Seconds of CPU that the program had used until then."""
 
     @property
     def first(self) -> str:
@@ -133,7 +135,8 @@ class Driver:
         # Someone who reads over what they wrote: nothing that a program does on typing is in the way of Enter.
         terminal.watch(0.7)
         terminal.forget()
-        return Asked(tag, terminal.type("\r"))
+        cpu = terminal.cpu()
+        return Asked(tag, terminal.type("\r"), cpu)
 
     def served(self, asked: Asked, seconds: float = 60) -> dict[str, Any]:
         """What the server did for a question: `received`, `first`, `last`, `marks`."""

@@ -127,21 +127,20 @@ def _one_flood(driver: Driver, plan: Plan, program: Program, kind: str, size: in
         rest = terminal.cpu()
         terminal.watch(1)
         idle_share = terminal.cpu() - rest
-        memory, before, read = terminal.memory(), terminal.cpu(), terminal.bytes_read
+        memory, read = terminal.memory(), terminal.bytes_read
         asked = driver.ask(terminal, kind, size)
-        before = terminal.cpu()
         try:
             painted = terminal.wait_for_mark(asked.last, plan.patience)
         except TooLate:
-            return {"gave_up": True, "cpu_last_s": terminal.cpu() - before}
-        to_last = terminal.cpu() - before
+            return {"gave_up": True, "cpu_last_s": terminal.cpu() - asked.cpu}
+        to_last = terminal.cpu() - asked.cpu
         terminal.wait_until_idle()
         elapsed = time.monotonic() - asked.entered
         server = driver.served(asked)
         return {
             "wall_s": painted - server["first"],
             "cpu_last_s": to_last,
-            "cpu_s": terminal.cpu() - before - idle_share * elapsed,
+            "cpu_s": terminal.cpu() - asked.cpu - idle_share * elapsed,
             "idle_pct": 100 * idle_share,
             "memory_mb": terminal.memory(),
             "grown_mb": terminal.memory() - memory,
@@ -155,9 +154,8 @@ def paced(driver: Driver, plan: Plan) -> Iterator[Row]:
     for _, rate, program in product(range(plan.repetitions), plan.rates, programs):
         with driver.warm(program) as terminal:
             asked = driver.ask(terminal, "mixed", max(8, int(rate * plan.stream_seconds)), rate)
-            before, since = terminal.cpu(), time.monotonic()
             terminal.wait_for_mark(asked.last, 6 * plan.stream_seconds + 20)
-            used, took = terminal.cpu() - before, time.monotonic() - since
+            used, took = terminal.cpu() - asked.cpu, time.monotonic() - asked.entered
             sent = driver.served(asked)["marks"]
             delays = [terminal.marks[mark] - at for mark, at in sent.items() if mark in terminal.marks]
             yield {

@@ -240,7 +240,7 @@ def _flood_line(figures: Figures, rows: Sequence[Row], bare: float | None) -> li
     return [
         *head, str(len(done)), f"{wall:.2f}", f"{last:.2f} / {median(cpu):.2f} ({min(cpu):.2f}–{max(cpu):.2f})",
         f"{each[0]:.0f} / {each[1]:.0f}" if each else "–",
-        f"{bare / median(cpu):.1f}" if bare and name != _BARE else "–",
+        f"{bare / median(cpu):.1f}" if bare and name != _BARE and median(cpu) > 0 else "–",
         f"{memory:.0f} (+{grown:.0f})", f"{painted:.0f}", figures.weather(rows),
     ]  # fmt: skip
 
