@@ -12,6 +12,7 @@ from textual.app import SystemCommand
 
 from holychat.domain.chat import ChatOptions
 from holychat.errors import HolychatError, SettingsError, UsageError
+from holychat.tui.elsewhere import watch_history
 from holychat.tui.framework import FrameworkApp, teach_alt_enter, terminal_driver
 from holychat.tui.keymap import bindings, check_keymap, key_label, keys_in_force
 from holychat.tui.lifecycle import Lifecycle
@@ -89,6 +90,7 @@ class HolychatApp(FrameworkApp):
         self._start = start
         self._masker = masker
         self._opening: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._status_at_end = 0
         self.is_ready = False
         """Whether the services are open and the first chat is shown."""
@@ -127,6 +129,8 @@ class HolychatApp(FrameworkApp):
             return
         await self.main.begin(self.services, self._start)
         self.is_ready = True
+        chats = self.services.chats
+        self._watching = asyncio.create_task(watch_history(chats, self.main.history_changed), name="watch history")
         await self._warm()
 
     async def _warm(self) -> None:
@@ -159,6 +163,8 @@ class HolychatApp(FrameworkApp):
         """Store the draft and what is arriving, then close the services; later calls do nothing."""
         if self._opening is not None and not self._opening.done() and self.services is None:
             await asyncio.wait({self._opening}, timeout=5)
+        if self._watching is not None:
+            self._watching.cancel()
         services, self.services = self.services, None
         if services is not None:
             try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holychat.domain.chat import ChatOptions, MessageState, Role
 from holychat.errors import HolychatError, UsageError
+from holychat.tui.elsewhere import show_changes
 from holychat.tui.live_reply import LiveReply
 
 if TYPE_CHECKING:
@@ -129,6 +130,30 @@ class Conversation:
         if message_id is not None and (position := await self.chats.position_of(message_id)) is not None:
             await self._transcript.jump_to(position)
         self._view.chat_changed()
+
+    async def refresh(self) -> bool:
+        """Show what another process has written into the chat shown; does nothing while a reply arrives in it.
+
+        Returns:
+            Whether the chat is still there.
+        """
+        chat, shown = self.chat, self._shown
+        if chat is None or self.reply is not None:
+            return True
+        try:
+            fresh = await self.chats.get(chat.id)
+        except UsageError:
+            return False
+        first, messages = await self.chats.tail(chat.id, _FIRST_PAGE)
+        if self._shown != shown or self.reply is not None:
+            return True
+        changed = show_changes(self._transcript, first, messages)
+        if changed:
+            self.last = _newest_answer(messages)
+        if changed or (fresh.title, fresh.options) != (chat.title, chat.options):
+            self.chat, self.options = fresh, fresh.options
+            self._view.chat_changed()
+        return True
 
     async def new(self) -> None:
         """Show an empty chat; it is stored with its first word."""

@@ -124,6 +124,17 @@ class ChatBase(FrameworkScreen):
         elif (self.conversation.queued or not typed) and self.app.screen is self:
             self.show_first_run()
 
+    async def history_changed(self) -> None:
+        """Another process has written: show it in the chat and in the list of chats; what is typed here stays."""
+        if not await self.conversation.refresh():
+            typed = self.unsent_text()
+            await self.conversation.new()
+            self.drafts.changed(typed)
+            self.say("This chat was deleted in another window.")
+        refresh = getattr(self.app.screen, "history_changed", None)
+        if refresh is not None and self.app.screen is not self:
+            await refresh()
+
     async def _show_first(self, start: StartWith) -> None:
         chats = self.conversation.chats
         if start.chat is not None:

@@ -107,6 +107,10 @@ class ChatsScreen(Dialog[Chosen]):
     def _refill(self) -> None:
         start_work(self, "filter", self._fill, self.query_one(ChatOptions).highlighted or 0)
 
+    async def history_changed(self) -> None:
+        """Another process has written: fill the list anew, the mark on the same chat."""
+        start_work(self, "filter", self._fill, self.query_one(ChatOptions).highlighted or 0, self._entry)
+
     def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
         """On to the list."""
         event.stop()
@@ -123,7 +127,7 @@ class ChatsScreen(Dialog[Chosen]):
         event.stop()
         self.action_open()
 
-    async def _fill(self, mark: int = 0) -> None:
+    async def _fill(self, mark: int = 0, marked: ChatEntry | None = None) -> None:
         text = self.query_one(FilterInput).value
         try:
             entries = await self._chats.list(text, _LIMIT)
@@ -131,6 +135,8 @@ class ChatsScreen(Dialog[Chosen]):
             self._say(str(error))
             return
         self._entries = entries
+        if marked is not None:
+            mark = next((at for at, entry in enumerate(entries) if entry.chat.id == marked.chat.id), mark)
         options = self.query_one(ChatOptions)
         width = max(20, options.scrollable_content_region.width - 2)
         now = datetime.now().astimezone()
