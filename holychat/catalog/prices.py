@@ -88,7 +88,7 @@ def cost_of(provider: str, model: str, usage: Usage) -> Cost | None:
     cached_price = known.input if known.cached_input is None else known.cached_input
     exact = (usage.input_tokens - cached) * known.input + cached * cached_price + usage.output_tokens * known.output
     guessed = cached > 0 and known.cached_input is None and known.input > 0
-    return Cost((2 * exact + _MILLION) // (2 * _MILLION), estimated=usage.estimated or guessed)
+    return Cost((2 * exact + _MILLION) // (2 * _MILLION), estimated=(usage.estimated and exact > 0) or guessed)
 
 
 def context_window(model: str) -> int | None:

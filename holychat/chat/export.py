@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from holychat.catalog.money import usd
 from holychat.domain.chat import AttachmentPart, MessageState, ReasoningPart, Role
 from holychat.text import clean, clean_line
 
@@ -107,7 +108,7 @@ def _json_message(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
                 "reasoning_tokens": usage.reasoning_tokens,
                 "estimated": usage.estimated,
             },
-            "cost_usd": None if cost is None else cost.micros / 1_000_000,
+            "cost_usd": usd(cost),
             "cost_estimated": cost is not None and cost.estimated,
             "ttft_ms": timing.first_token_ms,
             "elapsed_ms": timing.elapsed_ms,

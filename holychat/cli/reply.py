@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from holychat import errors
+from holychat.catalog.money import usd
 from holychat.cli.history import find_chat
 from holychat.cli.output import LiveOutput, OutputLost, ReaderGone
 from holychat.domain.chat import MessageState
@@ -205,7 +206,7 @@ def _fields(message: Message, question: Question) -> dict[str, Any]:
         "provider": message.provider,
         "finish_reason": message.finish_reason or None,
         "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
-        "cost_usd": None if cost is None else cost.micros / 1_000_000,
+        "cost_usd": usd(cost),
         "ttft_ms": timing.first_token_ms,
         "elapsed_ms": timing.elapsed_ms,
         "attempts": timing.attempts,

@@ -132,11 +132,7 @@ class Conversation:
         self._view.chat_changed()
 
     async def refresh(self) -> bool:
-        """Show what another process has written into the chat shown; does nothing while a reply arrives in it.
-
-        Returns:
-            Whether the chat is still there.
-        """
+        """Show what another process has written, unless a reply is arriving; False where the chat is gone."""
         chat, shown = self.chat, self._shown
         if chat is None or self.reply is not None:
             return True

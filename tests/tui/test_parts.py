@@ -15,7 +15,7 @@ from holychat.tui.clipboard import OSC52_LIMIT, copy, osc52
 from holychat.tui.drafts import DraftKeeper
 from holychat.tui.editor import editor_command
 from holychat.tui.files import write_export
-from holychat.tui.widgets.status_line import Facts, fit, left_pieces, money, right_pieces
+from holychat.tui.widgets.status_line import Facts, fit, left_pieces, right_pieces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,14 +75,6 @@ def test_the_status_line_fits_in_sixty_columns_by_dropping_the_least_important()
     assert texts == ["deepseek-v3.2", "88 tok/s", "12.3k in 678 out", "$0.001234"]
     tiny = fit(left_pieces(facts), right_pieces(facts), 5)
     assert [piece.text for piece in tiny[0]] == ["deepseek-v3.2"]
-
-
-@pytest.mark.parametrize(
-    ("cost", "text"),
-    [(Cost(0), "$0.00"), (Cost(42), "$0.000042"), (Cost(123_456), "$0.1235"), (Cost(2_500_000, True), "~$2.50")],
-)
-def test_money_has_as_many_digits_as_say_something(cost: Cost, text: str) -> None:
-    assert money(cost) == text
 
 
 async def test_a_draft_is_saved_once_after_the_last_key_and_never_an_older_after_a_newer() -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from holychat.catalog.money import money_text
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ def right_pieces(facts: Facts) -> list[_Piece]:
     if facts.input_tokens is not None or facts.output_tokens is not None:
         given = f"{_count(facts.input_tokens)} in " if facts.input_tokens is not None else ""
         pieces.append(_Piece(f"{given}{about}{_count(facts.output_tokens)} out", "muted", 2))
-    if facts.cost is not None:
-        pieces.append(_Piece(money(facts.cost), "muted", 2))
+    if money := money_text(facts.cost):
+        pieces.append(_Piece(money, "muted", 2))
     return pieces
 
 
@@ -125,13 +126,6 @@ def _count(tokens: int | None) -> str:
     if tokens is None:
         return "?"
     return f"{tokens:,}" if tokens < 10_000 else f"{tokens / 1000:,.1f}k"
-
-
-def money(cost: Cost) -> str:
-    """Micro-dollars as dollars, with as many digits as say something; "~" for an estimate."""
-    dollars = cost.micros / 1_000_000
-    digits = 2 if dollars >= 1 or cost.micros == 0 else 4 if dollars >= 0.01 else 6
-    return f"{'~' if cost.estimated else ''}${dollars:,.{digits}f}"
 
 
 def fit(left: list[_Piece], right: list[_Piece], width: int) -> tuple[list[_Piece], list[_Piece]]:

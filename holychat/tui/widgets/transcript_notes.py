@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holychat.catalog.money import money_text
 from holychat.domain.chat import Message, MessageState, Role
 from holychat.text import clean, clean_line
 from holychat.tui.markdown.block import PlainBlock
@@ -78,12 +79,6 @@ def facts_of(message: Message) -> str:
         facts.append(f"{rate:,.0f} tok/s")
     if usage.output_tokens is not None:
         facts.append(f"{usage.output_tokens:,} tokens")
-    if message.cost is not None and (message.cost.micros or not message.cost.estimated):
-        facts.append(cost_text(message.cost.micros, estimated=message.cost.estimated))
+    if money := money_text(message.cost):
+        facts.append(money)
     return " · ".join(facts)
-
-
-def cost_text(micros: int, *, estimated: bool = False) -> str:
-    """Micro-dollars for people: "$0.0042", "~$1.20"; six decimals only where it is less than a cent."""
-    digits = 6 if 0 < micros < 10_000 else 4 if micros < 1_000_000 else 2
-    return f"{'~' if estimated else ''}${micros / 1_000_000:.{digits}f}"
