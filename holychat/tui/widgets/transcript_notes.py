@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from holychat.domain.failures import Failure
 
 
+_AGAIN = "↑ then r asks again."
+_CONTINUE = "↑ then c continues, r asks again."
+"""From the composer: the arrow goes to the message, where letters are commands."""
+
 WAITING = "…"
 """Stands where the first word will be, so that it comes without moving anything."""
 
@@ -48,16 +52,16 @@ def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
             yield PlainBlock.of(note, "muted" if note == WAITING else "warning")
         return
     if message.state is MessageState.STOPPED:
-        yield PlainBlock.of("■ Stopped. What had arrived is kept; c continues, r asks again.", "warning")
+        yield PlainBlock.of(f"■ Stopped. What had arrived is kept. {_CONTINUE}", "warning")
     elif message.state is MessageState.INTERRUPTED:
-        yield PlainBlock.of(f"■ Cut short. {_reason(message.failure)}c continues, r asks again.", "warning")
+        yield PlainBlock.of(f"■ Cut short. {_reason(message.failure)}{_CONTINUE}", "warning")
     elif message.state is MessageState.FAILED:
-        yield PlainBlock.of(f"✗ {_reason(message.failure) or 'No answer came. '}r asks again.", "error")
+        yield PlainBlock.of(f"✗ {_reason(message.failure) or 'No answer came. '}{_AGAIN}", "error")
     elif message.finish_reason == "length":
-        yield PlainBlock.of("■ The model reached its length limit; c continues.", "warning")
+        yield PlainBlock.of(f"■ The model reached its length limit. {_CONTINUE}", "warning")
     elif message.finish_reason == "content_filter":
         yield PlainBlock.of("■ The provider's content filter ended the reply.", "warning")
-    if facts := facts_of(message):
+    if message.state is not MessageState.FAILED and (facts := facts_of(message)):
         yield PlainBlock.of(facts, "muted")
 
 
