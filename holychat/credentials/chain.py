@@ -114,6 +114,22 @@ class KeyChain:
             self._memory[name] = secret
             self._found.pop(name, None)
 
+    def use(self, name: str, value: str) -> None:
+        """`remember` a key that goes before every other one of this run: who types a key means that one.
+
+        Raises:
+            UsageError: The value cannot be a key.
+        """
+        with self._lock:
+            self.remember(name, value)
+            self._found[name] = KeyAnswer(self._memory[name], KeySource.MEMORY)
+
+    def forget(self, name: str) -> None:
+        """Forget what was typed and what was found for a provider; the next look asks every rung again."""
+        with self._lock:
+            self._memory.pop(name, None)
+            self._found.pop(name, None)
+
     def store(self, name: str, value: str) -> KeyAnswer:
         """Put a key into the keyring and read it back. Blocking.
 

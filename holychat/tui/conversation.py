@@ -43,6 +43,9 @@ class ConversationView(Protocol):
     def files_changed(self, files: Sequence[Path]) -> None:
         """What goes along with the next message."""
 
+    def key_rejected(self, provider: str) -> None:
+        """A provider does not accept its key."""
+
     def put_back(self, text: str) -> None:
         """A text could not be sent and belongs in the composer."""
 
@@ -301,6 +304,8 @@ class Conversation:
             if self.chat is None or self.chat.id != chat.id:
                 return
             self.chat, self.last = chat, live.final
+            if live.key_was_rejected:
+                self._view.key_rejected(live.answer.provider)
             self._view.reply_changed()
             if live.final is not None and live.final.state in (MessageState.COMPLETE, MessageState.STOPPED):
                 await self.release_queue()

@@ -76,6 +76,12 @@ class LiveReply:
         """Go on without being seen."""
         self._transcript = None
 
+    @property
+    def key_was_rejected(self) -> bool:
+        """Whether it failed because the provider does not know the key; one that lacks a right is a good key."""
+        failure = self.final.failure if self.final is not None else None
+        return failure is not None and failure.kind == "KeyRejected" and failure.status == 401
+
     async def begins(self, seconds: float) -> None:
         """Wait for the first token or the end, but not longer than that."""
         with contextlib.suppress(TimeoutError):

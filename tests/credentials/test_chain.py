@@ -231,6 +231,18 @@ def test_quitting_while_the_keyring_hangs_is_immediate(use_backend: UseBackend) 
 # Giving and taking away
 
 
+def test_a_key_that_is_typed_to_be_used_goes_first_until_it_is_forgotten(use_backend: UseBackend) -> None:
+    use_backend(Working(holysheep="sk-from-keyring"))
+    chain = chain_of({"HOLYSHEEP_API_KEY": "sk-from-environment"})
+    assert found(chain.lookup(HOLYSHEEP))[1] is KeySource.ENVIRONMENT
+    chain.use("holysheep", "sk-typed-instead")
+    assert found(chain.lookup(HOLYSHEEP)) == ("sk-typed-instead", KeySource.MEMORY, "")
+    chain.forget("holysheep")
+    assert found(chain.lookup(HOLYSHEEP))[:2] == ("sk-from-environment", KeySource.ENVIRONMENT)
+    chain.forget("openai")
+    assert not chain.lookup(OPENAI).usable
+
+
 def test_a_stored_key_is_found_at_once_and_gone_when_deleted(use_backend: UseBackend) -> None:
     use_backend(Working())
     chain = chain_of()

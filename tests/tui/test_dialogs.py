@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from holychat.settings import ChatSettings, ProviderSettings, Settings
@@ -210,7 +211,7 @@ async def test_a_pasted_key_is_checked_hidden_and_kept_for_this_run_when_there_i
         await app.screen("FirstRunScreen")
         loopback.models("m")
         loopback.chat(stream_of("thank you"))
-        await app.press(*["backspace"] * 20)
+        await app.shows("it was forgotten again")
         await app.type("sk-right-key-111")
         await app.press("enter")
         await app.screen("ChatScreen")
@@ -218,6 +219,45 @@ async def test_a_pasted_key_is_checked_hidden_and_kept_for_this_run_when_there_i
         await app.asked("Hello")
         assert loopback.requests[-1].headers["authorization"] == "Bearer sk-right-key-111"
         await app.shows("key: this run")
+
+
+async def test_a_rejected_key_is_forgotten_so_that_nothing_is_asked_with_it(loopback: Loopback) -> None:
+    loopback.on("/v1/models", error_reply(401, "bad key"), method="GET")
+    async with driving(_without_key(loopback)) as app:
+        await app.screen("FirstRunScreen")
+        await app.press("down", "enter")
+        await app.type("sk-wrong-key-000")
+        await app.press("enter")
+        await app.shows("it was forgotten again")
+        await app.press("escape", "escape")
+        await app.screen("ChatScreen")
+        await app.send("Hello")
+        await app.screen("FirstRunScreen")
+
+
+async def test_a_key_that_is_rejected_later_is_replaced_without_a_restart(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-old-key-000")
+    settings = _without_key(loopback)
+    settings.providers["test"] = msgspec.structs.replace(settings.providers["test"], key_env="TEST_KEY")
+    loopback.models("m")
+    loopback.chat(error_reply(401, "expired"), stream_of("thank you"))
+    async with driving(settings) as app:
+        await app.send("Hello")
+        await app.notified("takes another key for test")
+        await app.press("ctrl+p")
+        await app.screen("CommandPalette")
+        await app.type("add a key")
+        await app.press("enter")
+        await app.screen("FirstRunScreen")
+        await app.shows("comes from: TEST_KEY")
+        await app.press("down", "enter")
+        await app.type("sk-new-key-111")
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.asked("Again")
+        assert loopback.requests[-1].headers["authorization"] == "Bearer sk-new-key-111"
 
 
 async def test_what_was_entered_before_the_missing_key_was_known_is_not_lost(loopback: Loopback) -> None:

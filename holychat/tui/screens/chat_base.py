@@ -209,12 +209,15 @@ class ChatBase(FrameworkScreen):
             return
         from holychat.tui.screens.first_run import FirstRunScreen
 
-        self.app.push_screen(FirstRunScreen(services, self.conversation.options, self._key_problem), self._began)
+        self.app.push_screen(
+            FirstRunScreen(services, self.conversation.options, self.key_words, self._key_problem), self._began
+        )
 
     def _began(self, options: ChatOptions | None) -> None:
         self.attempt(self._after_first_run, options)
 
     async def _after_first_run(self, options: ChatOptions | None) -> None:
+        self.watch_key()
         if options is not None:
             await self._adopt(options)
             await self.conversation.release_queue()

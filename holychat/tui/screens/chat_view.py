@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holychat.text import clean_line
+from holychat.tui.keymap import key_label, keys_in_force
 from holychat.tui.screens.chat_dialogs import ChatDialogs
 from holychat.tui.status import facts
 from holychat.tui.widgets.queue_line import QueueLine
@@ -88,6 +90,14 @@ class ChatView(ChatDialogs):
         self._show_status()
         self.queue_changed(self.conversation.queued)
         self.refresh_bindings()
+
+    def key_rejected(self, provider: str) -> None:
+        """Look for the key again with the next message, as it may have been replaced, and tell how to replace it."""
+        if self.conversation.services is not None:
+            self.conversation.services.keychain.forget(provider)
+        commands = key_label(keys_in_force(self.remapped)["chat.commands"][0])
+        self.say(f"{commands}, then “Add a key”, takes another key for {clean_line(provider, 40)}.", error=True)
+        self.watch_key()
 
     def queue_changed(self, text: str) -> None:
         """Show what waits, and for what."""

@@ -32,15 +32,17 @@ class FirstRunScreen(Dialog[ChatOptions]):
     Args:
         services: Where keys and providers are.
         options: What a chat would ask for now.
+        key_words: Where the key in use comes from; "no key" or "" where there is none.
         problem: Why a key that should be there could not be had; may be empty.
     """
 
     AUTO_FOCUS: ClassVar[str] = "#ways"
 
-    def __init__(self, services: Services, options: ChatOptions, problem: str = "") -> None:
+    def __init__(self, services: Services, options: ChatOptions, key_words: str = "", problem: str = "") -> None:
         super().__init__()
         self._services = services
         self._options = options
+        self._key_words = key_words
         self._problem = problem
         self._local: tuple[str, str] | None = None
         """Base address and model of the local server that was found."""
@@ -60,6 +62,9 @@ class FirstRunScreen(Dialog[ChatOptions]):
             yield Static(Content("↑↓ choose · Enter go on"), classes="dialog-hint", id="first-run-hint")
 
     def _intro(self) -> str:
+        if self._key_words.startswith("key: "):
+            source = clean_line(self._key_words.removeprefix("key: "), 60)
+            return f"The {self._provider} key in use comes from: {source}. One that is pasted here takes its place."
         problem = f" {clean_line(self._problem, 200)}." if self._problem else ""
         return f"No {self._provider} key was found.{problem} How would you like to begin?"
 
@@ -68,7 +73,13 @@ class FirstRunScreen(Dialog[ChatOptions]):
         if self._local is not None:
             local = clean_line(f"{self._local[0]}, {self._local[1]}" if self._local[1] else self._local[0], 80)
         return [
-            Option(_way("Start offline", "no key, no network: summaries of texts and files, help"), id="offline"),
+            Option(
+                _way(
+                    "Go offline" if self._key_words.startswith("key: ") else "Start offline",
+                    "no key, no network: summaries of texts and files, help",
+                ),
+                id="offline",
+            ),
             Option(_way("Use a local server", local), id="local", disabled=self._local is None),
             Option(_way(f"Paste a {self._provider} key", "checked with a real call, kept in your keyring"), id="key"),
         ]
@@ -123,23 +134,37 @@ class FirstRunScreen(Dialog[ChatOptions]):
             start_work(self, "key", self._take_key, event.value.strip())
 
     async def _take_key(self, key: str) -> None:
-        name = self._options.provider
+        name, keychain = self._options.provider, self._services.keychain
         self._hint("Checking the key…")
         try:
-            self._services.keychain.remember(name, key)
+            keychain.use(name, key)
             told = await self._check(name)
         except (UsageError, KeyRejected) as error:
-            self._hint(f"{error.title}. {error.hint}".strip())
-            self._checking = False
+            keychain.forget(name)
+            self._rejected(error)
             return
         self._hint("Putting it into the keyring…")
-        try:
-            kept = await asyncio.to_thread(self._services.keychain.store, name, key)
-            told = f"{told} It is kept in the {kept.detail}."
-        except CredentialError as error:
-            told = f"{told} It is kept for this run only: {error.title}."
-        self.app.notify(told, timeout=10)
+        self.app.notify(f"{told} {await self._keep(name, key)}", timeout=10)
         self.dismiss(self._options)
+
+    def _rejected(self, error: HolychatError) -> None:
+        self._checking = False
+        box = self.query_one("#key", Input)
+        box.value = ""
+        box.focus()
+        self._hint(f"{error.title}; it was forgotten again. Paste another one, or Esc to go back.")
+
+    async def _keep(self, name: str, key: str) -> str:
+        keychain = self._services.keychain
+        try:
+            kept = await asyncio.to_thread(keychain.store, name, key)
+        except CredentialError as error:
+            return f"It is kept for this run only: {error.title}."
+        found = await keychain.find(self._services.registry.info(name))
+        if found.source is kept.source:
+            return f"It is kept in the {kept.detail}."
+        keychain.use(name, key)
+        return f"It is kept in the {kept.detail}, but at the next start {clean_line(found.detail, 60)} goes first."
 
     async def _check(self, name: str) -> str:
         try:
