@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from textual.message import Message as Event
 from textual.reactive import reactive
 
-from holychat.tui.widgets.transcript_document import PAGE
+from holychat.tui.widgets.transcript_page import PAGE
 from holychat.tui.widgets.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class Transcript(TranscriptView):
             return
         loop = asyncio.get_running_loop()
         begin = loop.time()
+        self.document.grown()
         entry_top = self.document.top_of_last
         more = entry.advance()
         while more and loop.time() - begin < _SLICE:

@@ -8,9 +8,11 @@ and tells where the viewport has to go so that what is in it stays in its place.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from holychat.tui.widgets.transcript_entry import Entry
+from holychat.tui.widgets.transcript_page import GUESSED_LINES, PAGE, Page
+from holychat.tui.widgets.transcript_place import line_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,41 +20,10 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Message
     from holychat.tui.markdown.lines import Line
     from holychat.tui.markdown.look import Look
-    from holychat.tui.widgets.transcript_entry import Section
+    from holychat.tui.widgets.transcript_sections import Section
 
-PAGE = 50
-"""Messages of a page."""
-_GUESSED_LINES = 8
-"""Lines of a message of which nothing is known."""
 _ROUNDS = 8
 """How often guesses are corrected in one go; each round can only bring new sections into view."""
-
-
-class Page:
-    """A run of messages: loaded, or so far only counted."""
-
-    def __init__(self, first: int, count: int) -> None:
-        self.first = first
-        self.count = count
-        self.entries: list[Entry] = []
-        self.loaded = False
-
-    def height(self, width: int) -> int:
-        """Lines of the page."""
-        if not self.loaded:
-            return self.count * _GUESSED_LINES
-        return sum(entry.height(width) for entry in self.entries)
-
-
-class Place(NamedTuple):
-    """A line, found by what it belongs to and not by its number."""
-
-    page: Page
-    entry: Entry | None
-    section: Section | None
-    row: int
-    """Line within the section (or entry, or page), counted from its end where its height is a guess."""
-    guessed: bool
 
 
 class Document:
@@ -127,9 +98,9 @@ class Document:
 
     def load_in_place(self, first: int, messages: Sequence[Message], top: int) -> int:
         """Take messages; returns the top at which what is seen at `top` is seen afterwards."""
-        place = self._place_of(top)
+        place = place_of(self, top)
         self.load(first, messages)
-        return self._line_of(place, top)
+        return line_of(self, place, top)
 
     @property
     def top_of_last(self) -> int:
@@ -158,22 +129,22 @@ class Document:
             self._heights = [page.height(self.width) for page in self._pages]
         return self._heights
 
-    def _pages_with_tops(self) -> Iterator[tuple[Page, int, int]]:
+    def pages_with_tops(self) -> Iterator[tuple[Page, int, int]]:
         """Every page with its first line and the line after its last one."""
         top = 0
         for page, height in zip(self._pages, list(self._page_heights()), strict=True):
             yield page, top, top + height
             top += height
 
-    def _page_at(self, y: int) -> tuple[Page | None, int]:
-        for page, top, bottom in self._pages_with_tops():
+    def page_at(self, y: int) -> tuple[Page | None, int]:
+        for page, top, bottom in self.pages_with_tops():
             if y < bottom:
                 return page, top
         return None, self.height
 
     def _entries(self, top: int, bottom: int) -> Iterator[tuple[Entry, int]]:
         """Loaded messages that lie between two lines, with the line they begin at."""
-        for page, page_top, page_bottom in self._pages_with_tops():
+        for page, page_top, page_bottom in self.pages_with_tops():
             if page_bottom > top and page_top < bottom and page.loaded:
                 entry_top = page_top
                 for entry in page.entries:
@@ -184,18 +155,18 @@ class Document:
 
     def missing(self, top: int, bottom: int) -> tuple[int, int] | None:
         """First position and number of messages of a page between two lines that is not loaded."""
-        for page, page_top, page_bottom in self._pages_with_tops():
+        for page, page_top, page_bottom in self.pages_with_tops():
             if not page.loaded and page_bottom > top and page_top < bottom:
                 return page.first, page.count
         return None
 
     def position_at(self, y: int) -> int:
         """Position of the message at a line."""
-        page, top = self._page_at(y)
+        page, top = self.page_at(y)
         if page is None:
             return max(self._total - 1, 0)
         if not page.loaded:
-            return page.first + min((y - top) // _GUESSED_LINES, page.count - 1)
+            return page.first + min((y - top) // GUESSED_LINES, page.count - 1)
         for index, entry in enumerate(page.entries):
             top += entry.height(self.width)
             if y < top:
@@ -204,10 +175,10 @@ class Document:
 
     def top_of(self, position: int) -> int:
         """First line of the message at a position."""
-        for page, top, _ in self._pages_with_tops():
+        for page, top, _ in self.pages_with_tops():
             if position < page.first + page.count:
                 if not page.loaded:
-                    return top + (position - page.first) * _GUESSED_LINES
+                    return top + (position - page.first) * GUESSED_LINES
                 return top + sum(entry.height(self.width) for entry in page.entries[: position - page.first])
         return self.height
 
@@ -232,10 +203,10 @@ class Document:
         Returns the top at which the text that was at `top` is now.
         """
         for _ in range(_ROUNDS):
-            place = self._place_of(top)
+            place = place_of(self, top)
             if not self._measure(top - margin, top + rows + margin):
                 break
-            top = self._line_of(place, top)
+            top = line_of(self, place, top)
         return top
 
     def settle_at(self, position: int, rows: int) -> int:
@@ -262,48 +233,9 @@ class Document:
             self._heights = None
         return changed
 
-    def _place_of(self, y: int) -> Place | None:
-        page, top = self._page_at(y)
-        if page is None:
-            return None
-        if not page.loaded:
-            return Place(page, None, None, y - top, False)
-        for entry in page.entries:
-            height = entry.height(self.width)
-            if y < top + height:
-                section, section_top, section_height = entry.section_at(y - top, self.width)
-                if section is None:
-                    return Place(page, entry, None, top + height - y, True)
-                guessed = not section.is_measured(self.width, self.look)
-                row = y - top - section_top
-                return Place(page, entry, section, section_height - row if guessed else row, guessed)
-            top += height
-        return None
-
-    def _line_of(self, place: Place | None, fallback: int) -> int:
-        if place is None:
-            return fallback
-        top = next((top for page, top, _ in self._pages_with_tops() if page is place.page), 0)
-        if place.entry is None:
-            if not place.page.loaded:
-                return top + place.row
-            index = min(place.row // _GUESSED_LINES, place.page.count - 1)
-            return top + sum(entry.height(self.width) for entry in place.page.entries[:index])
-        for entry in place.page.entries:
-            if entry is place.entry:
-                break
-            top += entry.height(self.width)
-        if place.section is None:
-            return max(top + place.entry.height(self.width) - place.row, top)
-        section_top = place.entry.top_of(place.section, self.width)
-        if not place.guessed:
-            return top + section_top + place.row
-        _, _, height = place.entry.section_at(section_top, self.width)
-        return top + section_top + max(height - place.row, 0)
-
     def release_far(self, top: int, bottom: int) -> None:
         """Forget the lines of messages that are far from the viewport."""
-        for page, page_top, page_bottom in self._pages_with_tops():
+        for page, page_top, page_bottom in self.pages_with_tops():
             if page.loaded and (page_bottom < top or page_top > bottom):
                 for entry in page.entries:
                     entry.release()

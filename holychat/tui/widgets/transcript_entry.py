@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from holychat.domain.chat import MessageState, Role
 from holychat.text import clean
@@ -11,6 +10,7 @@ from holychat.tui.markdown.block import CodeBlock, PlainBlock
 from holychat.tui.markdown.body import MarkdownBody
 from holychat.tui.markdown.lines import width_of
 from holychat.tui.widgets.transcript_notes import WAITING, attachment_notes, closing_notes, reasoning_title
+from holychat.tui.widgets.transcript_sections import SectionStack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,28 +19,9 @@ if TYPE_CHECKING:
     from holychat.tui.markdown.block import Block
     from holychat.tui.markdown.lines import Line
     from holychat.tui.markdown.look import Look
+    from holychat.tui.widgets.transcript_sections import Section
 
 _PLAIN_SLICE = 4096
-
-
-class Section(Protocol):
-    """Something that can be laid out to lines, and knows or guesses how many."""
-
-    def height(self, width: int) -> int:
-        """Number of lines: exact once laid out at this width, else a guess."""
-        ...
-
-    def is_measured(self, width: int, look: Look) -> bool:
-        """Whether `height` is exact."""
-        ...
-
-    def lines(self, width: int, look: Look) -> list[Line]:
-        """The lines."""
-        ...
-
-    def release(self) -> None:
-        """Forget the lines, not their number."""
-        ...
 
 
 class Entry:
@@ -60,13 +41,11 @@ class Entry:
         self._reasoning: MarkdownBody | None = None
         self._reasoning_length = len(message.reasoning)
         self._plain: Sequence[PlainBlock] | None = None
-        self._head: list[Section] | None = None
-        self._foot: list[Section] | None = None
-        self._sections: list[Section] | None = None
-        self._reasoning_span = range(0)
-        self._tops: list[int] = [0]
-        self._known = 0
-        self._width = 0
+        self._around: tuple[list[PlainBlock], list[PlainBlock]] | None = None
+        self._stack: SectionStack | None = None
+        self._stale = self._fresh = True
+        self._kept = 0
+        """Sections that are as they were when the stack was last made."""
         self._begun = False
         """Whether text arrived here."""
         self._guess = (0, 0)
@@ -104,7 +83,7 @@ class Entry:
         for body in (self._reasoning, self._text):
             if body is not None and body.waiting:
                 more = body.advance() or more
-                self._grown()
+                self._grown(in_the_middle=body is self._reasoning and self._begun)
         return more
 
     def set_note(self, text: str) -> None:
@@ -143,63 +122,41 @@ class Entry:
 
     def height(self, width: int) -> int:
         """Lines of the entry with the empty line below it; a guess as long as nothing was laid out."""
-        if self._sections is None:
-            return self._estimate(width)
-        self._measure_tops(width)
-        return self._tops[-1] + 1
+        return self._estimate(width) if self.is_guessed else self._sections().height(width) + 1
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether nothing of it was laid out yet."""
+        return self._stack is None
 
     def measure(self, top: int, bottom: int, width: int, look: Look) -> bool:
         """Lay out what lies between two of its lines. Returns whether its height has changed."""
         before = self.height(width)
-        sections = self._measure_tops(width)
-        index = max(bisect_right(self._tops, max(top, 0)) - 1, 0)
-        while index < len(sections) and self._tops[index] < bottom:
-            section = sections[index]
-            own_look = self._look_of(index, look)
-            if not section.is_measured(width, own_look):
-                section.lines(width, own_look)
-                self._known = min(self._known, index)
-                self._measure_tops(width)
-            index += 1
+        self._sections().measure(top, bottom, width, look)
         return self.height(width) != before
 
     def line(self, y: int, width: int, look: Look) -> tuple[Line | None, Section | None]:
         """The line at `y` and its section; None for the empty ones between blocks."""
-        sections = self._measure_tops(width)
-        index = bisect_right(self._tops, y) - 1
-        if not 0 <= index < len(sections):
-            return None, None
-        section = sections[index]
-        lines = section.lines(width, self._look_of(index, look))
-        row = y - self._tops[index] - self._lead(sections, index, len(lines))
-        return (lines[row], section) if 0 <= row < len(lines) else (None, section)
+        return self._sections().line(y, width, look)
 
     def first_change(self, width: int) -> int:
-        """The first line that `advance` may have changed since the lines were last looked at."""
-        return self._tops[self._known] if self._width == width and self._known < len(self._tops) else 0
+        """The first line that looks different since this was last asked."""
+        fresh, self._fresh = self._fresh, False
+        sections = self._sections()
+        return 0 if fresh else sections.first_change(width)
 
     def top_of(self, wanted: Section, width: int) -> int:
         """The first line of a section."""
-        sections = self._measure_tops(width)
-        for index, section in enumerate(sections):
-            if section is wanted:
-                return self._tops[index]
-        return 0
+        return self._sections().top_of(wanted, width)
 
     def section_at(self, y: int, width: int) -> tuple[Section | None, int, int]:
         """The section at `y`, its first line and its height."""
-        if self._sections is None:
-            return None, 0, self._estimate(width)
-        sections = self._measure_tops(width)
-        index = bisect_right(self._tops, y) - 1
-        if not 0 <= index < len(sections):
-            return None, self._tops[-1], 1
-        return sections[index], self._tops[index], self._tops[index + 1] - self._tops[index]
+        return (None, 0, self._estimate(width)) if self.is_guessed else self._sections().section_at(y, width)
 
     def release(self) -> None:
         """Forget the lines: the entry is far from what is visible."""
-        for section in self._sections or ():
-            section.release()
+        if self._stack is not None:
+            self._stack.release()
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
@@ -224,19 +181,27 @@ class Entry:
             body.finish()
         return body
 
-    def _build(self) -> list[Section]:
-        if self._sections is not None:
-            return self._sections
-        if self._head is None:
-            self._head = list(attachment_notes(self.message))
-            if self._reasoning_length:
-                self._head.append(reasoning_title(self._reasoning_length, folded=self.folded))
-        if self._foot is None:
-            self._foot = list(closing_notes(self.message, self._note or (WAITING if self.is_waiting else "")))
+    def _sections(self) -> SectionStack:
+        if self._stack is None:
+            self._stack = SectionStack()
+        elif not self._stale:
+            return self._stack
+        head, foot = self._notes()
         thoughts = self._thoughts().blocks if self._reasoning_length and not self.folded else []
-        self._reasoning_span = range(len(self._head), len(self._head) + len(thoughts))
-        self._sections = [*self._head, *thoughts, *self._text_blocks(), *self._foot]
-        return self._sections
+        muted = range(len(head), len(head) + len(thoughts))
+        self._stack.replace([*head, *thoughts, *self._text_blocks(), *foot], muted, self._kept)
+        self._stale, self._kept = False, len(self._stack.sections)
+        return self._stack
+
+    def _notes(self) -> tuple[list[PlainBlock], list[PlainBlock]]:
+        """What stands above and below the text; made once, so that it is laid out once."""
+        if self._around is None:
+            head = list(attachment_notes(self.message))
+            if self._reasoning_length:
+                head.append(reasoning_title(self._reasoning_length, folded=self.folded))
+            note = self._note or (WAITING if self.is_waiting else "")
+            self._around = head, list(closing_notes(self.message, note))
+        return self._around
 
     def _text_blocks(self) -> Sequence[Block]:
         if not self.is_user:
@@ -247,42 +212,16 @@ class Entry:
 
     def _reset(self) -> None:
         """Anything may have changed."""
-        self._sections = self._head = self._foot = None
-        self._known = 0
+        self._around = None
+        self._stale, self._kept, self._fresh = True, 0, True
 
-    def _grown(self) -> None:
+    def _grown(self, *, in_the_middle: bool) -> None:
         """Text was worked in: blocks were added, and at most the last two of those before have changed."""
-        if self._sections is not None:
-            foot = len(self._foot or ())
-            self._known = min(self._known, max(len(self._sections) - foot - 2, 0))
-            self._sections = None
-
-    def _measure_tops(self, width: int) -> list[Section]:
-        """The sections, with `_tops` made right from the first one that has changed."""
-        sections, tops = self._build(), self._tops
-        if width != self._width:
-            self._width, self._known = width, 0
-        if self._known < len(sections) or len(tops) != len(sections) + 1:
-            self._known = min(self._known, len(sections))
-            del tops[self._known + 1 :]
-            top = tops[-1]
-            for index in range(self._known, len(sections)):
-                height = sections[index].height(width)
-                top += height + self._lead(sections, index, height)
-                tops.append(top)
-            self._known = len(sections)
-        return sections
-
-    @staticmethod
-    def _lead(sections: Sequence[Section], index: int, height: int) -> int:
-        """Empty lines before a section: one between blocks, none before the first and inside a person's own text."""
-        if index == 0 or height == 0:
-            return 0
-        section = sections[index]
-        return 0 if isinstance(section, PlainBlock) and section.joined else 1
-
-    def _look_of(self, index: int, look: Look) -> Look:
-        return look.muted() if index in self._reasoning_span else look
+        if in_the_middle:
+            self._kept = 0
+        elif not self._stale:
+            self._kept = max(self._kept - len(self._notes()[1]) - 2, 0)
+        self._stale = True
 
     def _estimate(self, width: int) -> int:
         if self._guess[0] != width:

@@ -4,7 +4,8 @@ import random
 
 from holychat.domain.chat import MessageState
 from holychat.tui.markdown.look import Look
-from holychat.tui.widgets.transcript_document import PAGE, Document
+from holychat.tui.widgets.transcript_document import Document
+from holychat.tui.widgets.transcript_page import PAGE
 from tests.tui.transcript.conversations import conversation, message
 
 
@@ -60,7 +61,7 @@ def test_positions_and_lines_agree():
 def test_only_what_is_near_the_viewport_is_laid_out():
     document = loaded(1000)
     document.settle_end(40)
-    laid_out = sum(1 for position in range(1000) if document.entry(position)._sections is not None)
+    laid_out = sum(1 for position in range(1000) if not document.entry(position).is_guessed)
     assert laid_out < 60
 
 
