@@ -291,6 +291,8 @@ class Conversation:
 
     def _ended(self, live: LiveReply) -> None:
         self._replies.pop(live.chat_id, None)
+        if not self._transcript.is_attached:
+            return  # the app is on its way out, and nothing is left to show it on
         if self.chat is not None and self.chat.id == live.chat_id:
             task = asyncio.create_task(self._after(live))
             self._tasks.add(task)

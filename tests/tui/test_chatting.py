@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from holychat.domain.chat import MessageState
@@ -181,6 +182,24 @@ async def test_a_reply_goes_on_while_another_chat_is_shown(loopback: Loopback) -
         assert app.busy
         gate.open()
         await app.shows("begun and ended")
+
+
+async def test_quitting_while_a_reply_arrives_stores_it_and_goes_quietly(loopback: Loopback) -> None:
+    import asyncio
+
+    troubles: list[dict[str, object]] = []
+    loopback.chat(gated(Gate(), ["half an answer"]))
+    settings = settings_for(loopback)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: troubles.append(context))
+    async with driving(settings) as app:
+        await app.send("question")
+        await app.shows("half an answer")
+        await app.press("ctrl+q")
+    gc.collect()
+    assert troubles == []
+    async with driving(settings) as app:
+        await app.shows("half an answer")
+        await app.shows("Cut short")
 
 
 async def test_up_from_an_empty_composer_marks_messages_and_letters_act_on_them(loopback: Loopback) -> None:
