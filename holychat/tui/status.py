@@ -78,5 +78,6 @@ def _of_message(base: Facts, message: Message) -> Facts:
         tokens_per_second=message.timing.tokens_per_second(message.usage.output_tokens),
         input_tokens=message.usage.input_tokens,
         output_tokens=message.usage.output_tokens,
+        estimated=message.usage.estimated,
         cost=message.cost,
     )

@@ -54,6 +54,9 @@ async def test_escape_stops_the_reply_and_keeps_its_text(loopback: Loopback) -> 
         last = app.app.main.conversation.last
         assert last is not None
         assert (last.state, last.text) == (MessageState.STOPPED, "kept words")
+        assert last.usage.estimated  # nobody reported it: said as such in both places
+        await app.shows(f"~{last.usage.output_tokens} out")
+        await app.shows(f"~{last.usage.output_tokens} tokens")
         assert loopback.requests[0].gone.wait(10)
 
 

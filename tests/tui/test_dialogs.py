@@ -267,3 +267,28 @@ async def test_what_was_entered_before_the_missing_key_was_known_is_not_lost(loo
         await app.press("escape")
         await app.screen("ChatScreen")
         await app.until(lambda: app.composer == "early question")
+
+
+async def test_the_lists_have_room_on_the_smallest_screen(loopback: Loopback) -> None:
+    loopback.models("model-one", "model-two", "model-three")
+    loopback.chat(stream_of("ok"))
+    async with driving(settings_for(loopback), size=(60, 15)) as app:
+        await app.asked("question")
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.shows("model-three")
+        await app.shows("model-two")
+        await app.press("escape", "ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.shows("2 messages")
+        await app.press("escape")
+
+
+async def test_first_run_fits_on_the_smallest_screen(loopback: Loopback) -> None:
+    async with driving(_without_key(loopback), size=(60, 15)) as app:
+        await app.screen("FirstRunScreen")
+        await app.shows("Start offline")
+        await app.shows("Paste a test key")
+        await app.press("down", "enter")
+        await app.shows("Paste the key")
+        assert app.app.screen.query_one("#key").region.bottom <= 15

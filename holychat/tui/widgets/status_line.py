@@ -115,7 +115,7 @@ def right_pieces(facts: Facts) -> list[_Piece]:
     if facts.tokens_per_second is not None:
         pieces.append(_Piece(f"{about}{facts.tokens_per_second:,.0f} tok/s", "muted", 3))
     if facts.input_tokens is not None or facts.output_tokens is not None:
-        given = f"{_count(facts.input_tokens)} in " if facts.input_tokens is not None else ""
+        given = f"{about}{_count(facts.input_tokens)} in " if facts.input_tokens is not None else ""
         pieces.append(_Piece(f"{given}{about}{_count(facts.output_tokens)} out", "muted", 2))
     if money := money_text(facts.cost):
         pieces.append(_Piece(money, "muted", 2))

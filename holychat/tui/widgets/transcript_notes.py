@@ -76,13 +76,14 @@ def _reason(failure: Failure | None) -> str:
 def facts_of(message: Message) -> str:
     """What is known, in one line: "deepseek-v3.2 · first token 0.4 s · 52 tok/s · 312 tokens · $0.000131"."""
     timing, usage = message.timing, message.usage
+    about = "~" if usage.estimated else ""
     facts = [clean_line(message.model, 60)] if message.model else []
     if timing.first_token_ms is not None:
         facts.append(f"first token {timing.first_token_ms / 1000:.2f} s")
     if (rate := timing.tokens_per_second(usage.output_tokens)) is not None:
-        facts.append(f"{rate:,.0f} tok/s")
+        facts.append(f"{about}{rate:,.0f} tok/s")
     if usage.output_tokens is not None:
-        facts.append(f"{usage.output_tokens:,} tokens")
+        facts.append(f"{about}{usage.output_tokens:,} tokens")
     if money := money_text(message.cost):
         facts.append(money)
     return " · ".join(facts)
