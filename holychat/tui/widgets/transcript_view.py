@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from textual.selection import Selection
     from textual.strip import Strip
 
+    from holychat.tui.markdown.lines import Line
     from holychat.tui.widgets.transcript_entry import Entry
 
 WIDEST = 110
 """Cells of text in a line at most; longer lines are hard to read."""
+_EMPTY_LINES = 400
+"""Painted empty lines that are kept."""
 _MARGIN = 20
 """Lines above and below the viewport that are laid out with it."""
 
@@ -68,6 +71,7 @@ class TranscriptView(ScrollView, can_focus=False):
         self._moving = False
         self._seen = (0, range(0))
         """Line at the top and thumb of the scroll bar as they were painted."""
+        self._empty_lines: dict[Frame, Strip] = {}
 
     # --- where it looks -----------------------------------------------------------------------------------------------
 
@@ -180,6 +184,7 @@ class TranscriptView(ScrollView, can_focus=False):
         palette = Palette.from_variables(self.app.theme_variables, self.app.current_theme.dark)
         if palette != self.document.look.palette:
             self.document.look = Look(palette)
+            self._empty_lines.clear()
             self.document_changed()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -223,42 +228,56 @@ class TranscriptView(ScrollView, can_focus=False):
     # --- painting -----------------------------------------------------------------------------------------------------
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Lines of the viewport, filtered. They come from their own caches: a frame paints only what has changed.
+        """Lines of the viewport, filtered. They come from caches: a frame paints only what has changed.
 
         The widget has no border and no padding, so the painting of those, half the cost of a frame, is passed over.
         """
-        thumb = thumb_rows(round(self.scroll_y), self.rows, self.document.height)
+        strips = self._paint(crop.line_range)
         whole = crop.x == 0 and crop.width == self.size.width
-        strips = [self._painted(y, y in thumb) for y in crop.line_range]
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
         """One line of the viewport, filtered."""
-        return self._painted(y, y in thumb_rows(round(self.scroll_y), self.rows, self.document.height))
+        return self._paint(range(y, y + 1))[0]
 
-    def _painted(self, row: int, thumb: bool) -> Strip:
-        y = row + round(self.scroll_y)
-        entry, line, section, entry_row = self.document.line(y)
-        inside = entry is not None and entry_row < entry.height(self.document.width) - 1
-        raised = inside and entry is not None and entry.is_user
-        bar, colour = ("▎", "accent") if raised else (" ", "muted")
-        if entry is not None and section is not None and section is entry.selected_code:
-            bar, colour = "▌", "warning"
-        elif inside and entry is self.marked:
-            bar, colour = "▌", "accent"
+    def _paint(self, rows: range) -> list[Strip]:
+        document, scroll, width = self.document, round(self.scroll_y), self.size.width
+        thumb = thumb_rows(scroll, self.rows, document.height)
         selection = self.text_selection
-        span = None if selection is None else selection.get_span(y)
-        frame = Frame(y, self.size.width, bar, colour, raised, thumb, span)
-        if line is not None and line.cache is not None and line.cache[0] == frame:
-            cached: Strip = line.cache[1]
-            return cached
-        selected = Style() if span is None else self.screen.get_component_rich_style("screen--selection")
+        strips: list[Strip] = []
+        for row in rows:
+            y = row + scroll
+            entry, line, section, entry_row = document.line(y)
+            inside = entry is not None and entry_row < entry.height(document.width) - 1
+            raised = inside and entry is not None and entry.is_user
+            bar, colour = ("▎", "accent") if raised else (" ", "muted")
+            if entry is not None and section is not None and section is entry.selected_code:
+                bar, colour = "▌", "warning"
+            elif inside and entry is self.marked:
+                bar, colour = "▌", "accent"
+            span = None if selection is None else selection.get_span(y)
+            strips.append(self._painted(line, Frame(y, width, bar, colour, raised, row in thumb, span)))
+        return strips
+
+    def _painted(self, line: Line | None, frame: Frame) -> Strip:
+        """A line in its frame, from its cache where it was painted in the same one."""
+        if line is None:
+            strip = self._empty_lines.get(frame)
+        else:
+            strip = line.cache[1] if line.cache is not None and line.cache[0] == frame else None
+        if strip is not None:
+            return strip
+        selected = Style() if frame.span is None else self.screen.get_component_rich_style("screen--selection")
         strip = paint_frame(line, frame, self.document.look, selected)
         background = self.background_colors[1]
         for line_filter in self.get_line_filters():
             strip = strip.apply_filter(line_filter, background)
         if line is not None:
             line.cache = (frame, strip)
+        else:
+            if len(self._empty_lines) > _EMPTY_LINES:
+                self._empty_lines.clear()
+            self._empty_lines[frame] = strip
         return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
