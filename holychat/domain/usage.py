@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SHORTEST_MS = 100
+"""A reply that took less to stream came in one piece: its rate would tell of the network and not of the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -40,4 +43,4 @@ class Timing:
         if output_tokens is None or self.first_token_ms is None or self.elapsed_ms is None:
             return None
         streamed_ms = self.elapsed_ms - self.first_token_ms
-        return output_tokens * 1000 / streamed_ms if output_tokens > 1 and streamed_ms > 0 else None
+        return output_tokens * 1000 / streamed_ms if output_tokens > 1 and streamed_ms >= _SHORTEST_MS else None
