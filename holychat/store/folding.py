@@ -25,7 +25,7 @@ _SPACELESS = re.compile(
 
 
 class _FoldTable(dict[int, int]):
-    """Fills itself: `str.translate` asks for each character once and then works at C speed."""
+    """Made for one text and filled by it: `str.translate` asks for each character once and then works at C speed."""
 
     def __missing__(self, code: int) -> int:
         character = chr(code)
@@ -45,12 +45,9 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
-_TABLE = _FoldTable()
-
-
 def fold(text: str) -> str:
     """Lower case without marks; exactly as long as `text`."""
-    return text.lower() if text.isascii() else text.translate(_TABLE)
+    return text.lower() if text.isascii() else text.translate(_FoldTable())
 
 
 def key(text: str) -> str:
@@ -62,5 +59,5 @@ def words(text: str) -> str:
     """Text for the index: folded, and each character of a script without spaces a word of its own."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFC", text).translate(_TABLE)
+    folded = unicodedata.normalize("NFC", text).translate(_FoldTable())
     return _SPACELESS.sub(r" \1 ", folded)
