@@ -11,7 +11,6 @@ Unknown fields and wrong types are errors that name the field: a typing mistake 
 
 from __future__ import annotations
 
-import math
 import os
 import tomllib
 from typing import TYPE_CHECKING
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_PROVIDER = "holysheep"
+MAX_TEMPERATURE = 2
+"""What chat completions allow; a larger one is refused by the server or gives noise."""
+MAX_TOKENS = 10_000_000
+"""Longest reply that can be asked for, in tokens: far above what any model gives."""
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,10 +59,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        if self.temperature is not None and not 0 <= self.temperature < math.inf:
-            raise ValueError("temperature must be a number from 0 on")
-        if self.max_tokens is not None and not 1 <= self.max_tokens <= 10_000_000:
-            raise ValueError("max_tokens must be 1 to 10000000")
+        if self.temperature is not None and not 0 <= self.temperature <= MAX_TEMPERATURE:
+            raise ValueError(f"temperature must be a number from 0 to {MAX_TEMPERATURE:g}")
+        if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS:
+            raise ValueError(f"max_tokens must be 1 to {MAX_TOKENS}")
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

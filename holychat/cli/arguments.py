@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -49,14 +48,33 @@ class TypedText(click.ParamType[str]):
         return os.fsencode(value).decode("utf-8", "replace")
 
 
-class Temperature(click.FloatRange):
-    """A number from 0 on; click alone would let "nan" and "inf" pass, which JSON cannot carry."""
+class Temperature(click.ParamType[float]):
+    """A number from 0 to what the settings allow; the library that reads settings waits until a number was given."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a temperature.", param, ctx)
+        from holychat.settings import MAX_TEMPERATURE
+
+        number: float = click.FLOAT.convert(value, param, ctx)
+        if not 0 <= number <= MAX_TEMPERATURE:  # "nan" is never in between
+            self.fail(f"{value} is no temperature; it goes from 0 to {MAX_TEMPERATURE:g}.", param, ctx)
+        return number
+
+
+class TokenLimit(click.ParamType[int]):
+    """A number of tokens, from 1 to what the settings allow."""
+
+    name = "tokens"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        from holychat.settings import MAX_TOKENS
+
+        number: int = click.INT.convert(value, param, ctx)
+        if not 1 <= number <= MAX_TOKENS:
+            self.fail(f"{value} is no number of tokens; it goes from 1 to {MAX_TOKENS}.", param, ctx)
         return number
 
 
@@ -78,5 +96,6 @@ class ProviderName(click.ParamType[str]):
 
 CHAT = ChatNumber()
 PROVIDER = ProviderName()
-TEMPERATURE = Temperature(min=0)
+TEMPERATURE = Temperature()
 TEXT = TypedText()
+TOKENS = TokenLimit()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holychat.cli.arguments import LAST, PROVIDER, TEMPERATURE, TEXT, chat_number
+from holychat.cli.arguments import LAST, PROVIDER, TEMPERATURE, TEXT, TOKENS, chat_number
 from holychat.cli.output import is_terminal
 from holychat.errors import UsageError
 
@@ -65,8 +65,8 @@ provider, 5 unreachable or server failure after retries, 6 reply cut short (what
     "-p", "--provider", type=PROVIDER, metavar="NAME", help="holysheep, openai, local, offline or one of your own."
 )
 @click.option("-s", "--system", type=TEXT, help="Instructions that go before the conversation.")
-@click.option("-t", "--temperature", type=TEMPERATURE, metavar="NUMBER", help="0: always the likeliest words.")
-@click.option("--max-tokens", type=click.IntRange(1, 10_000_000), metavar="N", help="Longest reply, in tokens.")
+@click.option("-t", "--temperature", type=TEMPERATURE, metavar="NUMBER", help="0 to 2; 0: always the likeliest words.")
+@click.option("--max-tokens", type=TOKENS, metavar="N", help="Longest reply, in tokens.")
 @click.option(
     "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="A text file to go with the prompt; as often as needed.",

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from holychat.chat.attachments import load_file
 from holychat.errors import UsageError
+from holychat.settings import MAX_TEMPERATURE, MAX_TOKENS
 from holychat.text import clean_line
 from holychat.tui.files import absolute, existing_path, path_from
 
 if TYPE_CHECKING:
     from holychat.tui.screens.chat import ChatScreen
     from holychat.tui.slash import Invocation
-
-MAX_TOKENS = 10_000_000
 
 
 class SlashRunner:
@@ -84,7 +83,7 @@ class SlashRunner:
             value = options.temperature
             self._screen.say("The provider chooses the temperature." if value is None else f"Temperature {value:g}.")
             return
-        temperature = None if argument == "-" else _number(argument, "temperature", 0, 2)
+        temperature = None if argument == "-" else _number(argument, "temperature", 0, MAX_TEMPERATURE)
         await self._screen.conversation.set_options(dataclasses.replace(options, temperature=temperature))
         self._screen.say("Temperature cleared." if temperature is None else f"Temperature {temperature:g}.")
 

@@ -107,6 +107,7 @@ def test_show_is_toml_and_never_shows_a_key(shell: Shell) -> None:
         f"[chat]\nmax_tokens = {'9' * 30}\n",
         "[chat]\ntemperature = nan\n",
         "[chat]\ntemperature = -1\n",
+        "[chat]\ntemperature = 2.5\n",
     ],
 )
 def test_settings_that_are_off_are_2_in_two_lines(shell: Shell, private_environment: Path, text: str) -> None:
