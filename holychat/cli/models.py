@@ -39,7 +39,7 @@ async def _ask_for_models(session: Session, name: str) -> tuple[ModelInfo, ...]:
     try:
         provider = session.registry.get(name)
         for warning in provider.warnings():
-            session.out.notice(warning)
+            session.warn(warning)
         return await provider.models()
     finally:
         await session.registry.aclose()

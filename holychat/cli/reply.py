@@ -59,7 +59,7 @@ async def _chat_for(session: Session, services: Services, question: Question) ->
     before = await find_chat(services, question.chat_id) if question.continues else None
     options = question.options(before.options if before is not None else services.chats.default_options())
     for warning in services.registry.get(options.provider).warnings():
-        session.out.notice(f"holychat: {warning}")
+        session.warn(warning)
     if before is None:
         return await services.chats.create(options)
     return before if options == before.options else await services.chats.set_options(before.id, options)
@@ -170,7 +170,7 @@ class _Printer:
 
     def _tell_of_retry(self, event: RetryScheduled) -> None:
         again = f"trying again ({event.attempt} of {event.attempts}) in {event.delay:.1f} s"
-        self._session.out.notice(self._session.masker(f"holychat: {event.failure.title}; {again}"))
+        self._session.warn(f"{event.failure.title}; {again}")
 
 
 def _report(session: Session, message: Message, question: Question) -> int:

@@ -85,6 +85,10 @@ class Session:
         text = f"holychat: {title}\n{hint}" if hint else f"holychat: {title}"
         self.out.notice(self.masker(text))
 
+    def warn(self, warning: str) -> None:
+        """Tell on stderr of something that does not stop the command."""
+        self.out.notice(self.masker(f"holychat: {warning}"))
+
     def report_os_error(self, error: OSError) -> None:
         """Tell of a file, folder or device that would not do what was asked."""
         place = f": {error.filename}" if error.filename else ""

@@ -21,6 +21,11 @@ def test_models_are_one_per_line_and_clean(connected: Shell, loopback: Loopback)
     assert (done.status, done.text.splitlines()) == (0, ["a-model\ufffd[31m", "b-model"])
 
 
+def test_what_models_warns_of_is_told_like_everything_else(shell: Shell) -> None:
+    shell.set(HOLYSHEEP_BASE_URL="http://holysheep.invalid/v1", HOLYSHEEP_API_KEY=KEY)
+    assert shell.run("models").error.startswith("holychat: The key of holysheep goes to holysheep.invalid over plain")
+
+
 def test_models_as_json_tell_what_is_known(connected: Shell, loopback: Loopback) -> None:
     loopback.models("gpt-4.1", "nobody-knows-it")
     models = connected.run("models", "--json").json
