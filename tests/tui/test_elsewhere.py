@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from holychat.tui.screens.chats import ChatOptions, ChatsScreen
+from holychat.tui.screens.chats import ChatList, ChatsScreen
 from tests.support.script import Gate, stream_of
 from tests.tui.driving import driving, gated, settings_for
 
@@ -75,5 +75,5 @@ async def test_the_open_list_of_chats_follows_and_keeps_its_mark(loopback: Loopb
         await app.until(lambda: len(screen._entries) == 1)
         await shell("ask", "-p", "offline", f"Summarise: {TEXT}")
         await app.until(lambda: len(screen._entries) == 2)
-        await app.until(lambda: screen.query_one(ChatOptions).highlighted == 1)
+        await app.until(lambda: screen.query_one(ChatList).highlighted == 1)
         assert screen._entries[1].chat.title == "question one"

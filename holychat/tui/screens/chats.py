@@ -41,7 +41,7 @@ class Chosen:
     message_id: int | None = None
 
 
-class ChatOptions(OptionList):
+class ChatList(OptionList):
     """The chats that fit; typing goes back to the filter."""
 
     def on_key(self, event: events.Key) -> None:
@@ -96,7 +96,7 @@ class ChatsScreen(Dialog[Chosen]):
         with Vertical(classes="dialog wide"):
             yield Static(Content("Chats"), classes="dialog-title")
             yield FilterInput(placeholder="Search titles and everything that was said", id="filter")
-            yield ChatOptions(markup=False, id="chat-list")
+            yield ChatList(markup=False, id="chat-list")
             yield Static(Content(""), id="chat-count", classes="dialog-hint")
         yield KeyFooter()
 
@@ -105,17 +105,17 @@ class ChatsScreen(Dialog[Chosen]):
         self.call_after_refresh(self._refill)
 
     def _refill(self) -> None:
-        start_work(self, "filter", self._fill, self.query_one(ChatOptions).highlighted or 0)
+        start_work(self, "filter", self._fill, self.query_one(ChatList).highlighted or 0)
 
     async def history_changed(self) -> None:
         """Another process has written: fill the list anew, the mark on the same chat."""
-        start_work(self, "filter", self._fill, self.query_one(ChatOptions).highlighted or 0, self._entry)
+        start_work(self, "filter", self._fill, self.query_one(ChatList).highlighted or 0, self._entry)
 
     def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
         """On to the list."""
         event.stop()
         if event.key in ("down", "pagedown") and self._entries:
-            self.query_one(ChatOptions).focus()
+            self.query_one(ChatList).focus()
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         """Look again."""
@@ -137,7 +137,7 @@ class ChatsScreen(Dialog[Chosen]):
         self._entries = entries
         if marked is not None:
             mark = next((at for at, entry in enumerate(entries) if entry.chat.id == marked.chat.id), mark)
-        options = self.query_one(ChatOptions)
+        options = self.query_one(ChatList)
         width = max(20, options.scrollable_content_region.width - 2)
         now = datetime.now().astimezone()
         options.clear_options()
@@ -162,7 +162,7 @@ class ChatsScreen(Dialog[Chosen]):
 
     @property
     def _entry(self) -> ChatEntry | None:
-        marked = self.query_one(ChatOptions).highlighted
+        marked = self.query_one(ChatList).highlighted
         return self._entries[marked] if marked is not None and marked < len(self._entries) else None
 
     def action_open(self) -> None:
@@ -208,7 +208,7 @@ class ChatsScreen(Dialog[Chosen]):
         self._deleted(chat_id)
 
     async def _attempt(self, change: Awaitable[object]) -> None:
-        marked = self.query_one(ChatOptions).highlighted or 0
+        marked = self.query_one(ChatList).highlighted or 0
         try:
             await change
         except HolychatError as error:
