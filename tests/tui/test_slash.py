@@ -48,6 +48,15 @@ def test_completions_are_offered_for_the_first_word_only() -> None:
     assert completions("m") == ()
 
 
+async def test_the_list_says_how_many_more_there_are() -> None:
+    async with driving(settings_for()) as app:
+        await app.type("/")
+        await app.shows(f"↓ {len(COMMANDS) - 6} more")
+        await app.press("up")
+        await app.until(lambda: "more" not in app.text())
+        await app.shows("/quit")
+
+
 async def test_the_list_is_steered_by_keys_and_tab_completes() -> None:
     async with driving(settings_for()) as app:
         await app.type("/m")

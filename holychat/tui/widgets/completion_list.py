@@ -52,6 +52,11 @@ class CompletionList(Widget):
                 (f" {choice.label:<9}", names), (f"{choice.argument:<10}", arguments), (choice.help, helps)
             )
             line.truncate(max(1, self.size.width), overflow="ellipsis", pad=True)
+            more = len(self.choices) - first - _VISIBLE
+            if more > 0 and index == first + _VISIBLE - 1:
+                hint = Text(f" ↓ {more} more ", helps)
+                line.truncate(max(1, self.size.width - hint.cell_len), overflow="ellipsis", pad=True)
+                line.append_text(hint)
             if index == self.marked:
                 line.stylize(self.get_component_rich_style("command--marked"))
             lines.append_text(line)
