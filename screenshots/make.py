@@ -1,7 +1,12 @@
 """Make every picture of this folder from the running app: `python screenshots/make.py`.
 
-The app runs with the offline provider doing real work on this repository's own text, in a home of its own. SVG pictures
-come in dark and light; README's first picture is also made as PNG where rsvg-convert or chromium is there to do it.
+The app runs in a home of its own. In most pictures the offline provider does real work on this repository's own text.
+The first picture of the README (`chat`) shows a reply of a scripted server on this machine, held in the middle of its
+stream: the app, the connection and the figures are real, the words were written for the picture by us and not by a
+model.
+
+SVG pictures come in dark and light; README's first picture is also made as PNG where rsvg-convert or chromium is
+there to do it.
 """
 
 from __future__ import annotations
@@ -40,6 +45,32 @@ pushes a thousand documents through a model overnight cares about throughput and
 and says which one it took. The price of a reply is known only when the provider reports its usage, so an estimate \
 must be marked as one."""
 
+QUESTION = "How do I add up a column of a CSV file that is too large for memory?"
+REPLY = """\
+## Read it row by row
+
+- `csv.DictReader` holds **one row** at a time, however long the file is.
+- The generator turns rows into numbers while they are read.
+- A cell that is no number stops it with its row: nothing is dropped silently.
+
+```python
+import csv
+
+def total(path: str, column: str) -> float:
+    with open(path, newline="") as file:
+        rows = csv.DictReader(file)  # nothing is read yet
+        return sum(float(row[column]) for row in rows)
+```
+
+| Way              | In memory  | Passes |
+| ---------------- | ---------- | -----: |
+| `file.read()`    | whole file |      1 |
+| `csv.DictReader` | one row    |      1 |
+
+So the time grows with the file, but the memory does not. To go on after a bad cell, catch the `ValueError` and
+count the """
+DRAFT = "And with polars, would that be"
+
 
 class Session:
     """The app under a pilot, with pictures."""
@@ -48,6 +79,7 @@ class Session:
         self.app = app
         self.pilot = pilot
         self.theme = theme.removeprefix("holychat-")
+        app.main.composer.cursor_blink = False  # a picture has no luck with the moment
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait for something to be on the screen."""
@@ -127,7 +159,7 @@ async def take(theme: str) -> None:
             session = Session(app, pilot, theme)
             await session.until(lambda: app.is_ready)
             session.picture("welcome")
-            await chat_pictures(session)
+            await offline_pictures(session)
             await dialog_pictures(session)
         await app.close_services()
         without_key = msgspec.structs.replace(settings, chat=ChatSettings(provider="holysheep"))
@@ -140,8 +172,42 @@ async def take(theme: str) -> None:
         await app.close_services()
 
 
-async def chat_pictures(session: Session) -> None:
-    """A conversation, a reply that is arriving, the marked message, the side panel."""
+async def live_picture(theme: str) -> None:
+    """A reply that is arriving from a scripted server, and the next question being typed meanwhile."""
+    from holychat.paths import Paths
+    from holychat.settings import ChatSettings, ProviderSettings, Settings, UiSettings
+    from holychat.tui.app import HolychatApp
+    from tests.support.loopback import Loopback
+    from tests.support.script import Gate, Pause, events_reply, reply_events
+
+    tokens = re.findall(r"\s*\S+|\s+$", REPLY)
+    events = reply_events(tokens, finish=None, usage=None, done=False)
+    paced = [piece for event in events for piece in (event, Pause(0.012))]
+    with Loopback() as server, tempfile.TemporaryDirectory() as home:
+        server.chat(events_reply([Pause(0.18), *paced, Gate()]))
+        os.environ["HOLYCHAT_HOME"] = home
+        settings = Settings(
+            chat=ChatSettings(provider="local", model="demo-model"),
+            providers={"local": ProviderSettings(kind="openai", base_url=server.base_url, needs_key=False)},
+            ui=UiSettings(theme=theme),
+        )
+        app = HolychatApp(Paths.resolve(), settings)
+        async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
+            session = Session(app, pilot, theme)
+            await session.until(lambda: app.is_ready)
+            app.main.composer.set_text(QUESTION)
+            await pilot.press("enter")
+            characters = len("".join(tokens))
+            reply = app.main.conversation
+            await session.until(lambda: reply.reply is not None and reply.reply.characters >= characters)
+            app.main.composer.set_text(DRAFT)
+            await pilot.pause(0.3)
+            png(session.picture("chat"))
+        await app.close_services()
+
+
+async def offline_pictures(session: Session) -> None:
+    """A conversation with a file, a question that waits for its turn, the marked message, the side panel."""
     main = session.app.main
     readme = HERE.parent / "README.md"
     await session.say("How do I add a key?")
@@ -157,7 +223,7 @@ async def chat_pictures(session: Session) -> None:
     main.composer.set_text("and how do I start it?")
     await session.pilot.press("enter")
     await session.until(lambda: main.conversation.queued)
-    png(session.picture("chat"))
+    session.picture("waiting")
     await session.until(lambda: main.transcript.message_count == 6 and main.conversation.last is not None)
     session.picture("answered")
     await session.pilot.press("up")
@@ -188,12 +254,14 @@ async def dialog_pictures(session: Session) -> None:
 
 def main() -> None:
     """Both themes."""
+    sys.path.insert(0, str(HERE.parent))  # for the scripted server of the tests
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     os.environ.setdefault("HOLYCHAT_OFFLINE_PACE", "60")
     for name in ("NO_COLOR", "HOLYSHEEP_API_KEY", "OPENAI_API_KEY"):
         os.environ.pop(name, None)
     for theme in ("holychat-dark", "holychat-light"):
+        asyncio.run(live_picture(theme))
         asyncio.run(take(theme))
 
 
