@@ -115,9 +115,18 @@ class ChatService:
         """Change what a chat asks of the model from the next message on."""
         return await self._database.write(lambda c: chats.set_options(c, chat_id, options))
 
-    async def save_draft(self, chat_id: int, text: str) -> None:
-        """Keep what stands in the composer. Durable on return."""
-        await self._database.write(lambda c: chats.save_draft(c, chat_id, text, _now_ms()))
+    async def save_draft(self, chat_id: int, text: str, *, was: str | None = None) -> bool:
+        """Keep what stands in the composer. Durable on return.
+
+        Args:
+            chat_id: The chat.
+            text: The draft; an empty one clears the draft `was` alone, not that of another window.
+            was: The draft as it was loaded or last saved here; None for whatever it is.
+
+        Returns:
+            False where the chat is gone and nothing was kept.
+        """
+        return await self._database.write(lambda c: chats.save_draft(c, chat_id, text, _now_ms(), was=was))
 
     # Messages
 
@@ -160,9 +169,17 @@ class ChatService:
     # Turns
 
     async def send(
-        self, chat_id: int, text: str, attachments: Sequence[Path | str] = (), *, stream: bool = True
+        self,
+        chat_id: int,
+        text: str,
+        attachments: Sequence[Path | str] = (),
+        *,
+        stream: bool = True,
+        draft: tuple[str, str] | None = None,
     ) -> Turn:
         """Ask a question. On return it and its empty answer are durable and the draft is cleared, all in one write.
+
+        `draft` is what the caller knows to be stored and what is left of it: a draft of another window stays.
 
         Raises:
             UsageError: Nothing to send, a file that cannot go along, or an answer is still arriving in the chat.
@@ -174,7 +191,7 @@ class ChatService:
 
         def begin(connection: Connection) -> Rows:
             messages.refuse_busy(connection, chat_id)
-            question = messages.add_question(connection, chat_id, text, files, _now_ms())
+            question = messages.add_question(connection, chat_id, text, files, _now_ms(), draft=draft)
             return question, messages.start_reply(connection, chat_id, self._turns.new_reply(connection, chat_id))
 
         return await self._turns.begin(begin, stream=stream)
@@ -196,8 +213,12 @@ class ChatService:
 
         return await self._turns.begin(begin, stream=stream)
 
-    async def edit(self, chat_id: int, message_id: int, text: str, *, stream: bool = True) -> Turn:
+    async def edit(
+        self, chat_id: int, message_id: int, text: str, *, stream: bool = True, draft: tuple[str, str] = ("", "")
+    ) -> Turn:
         """Ask a question differently: it and all after it are replaced, its files go along with the new one.
+
+        `draft` is as for `send`; the draft that is there stays.
 
         Raises:
             UsageError: It is not a question of the conversation, it would be empty, or an answer is still arriving.
@@ -211,7 +232,7 @@ class ChatService:
                 raise UsageError("There is nothing to send", "Type a message.")
             messages.replace_from(connection, chat_id, position)
             files = messages.files_of(connection, old)
-            question = messages.add_question(connection, chat_id, text, files, _now_ms(), keep_draft=True)
+            question = messages.add_question(connection, chat_id, text, files, _now_ms(), draft=draft)
             return question, messages.start_reply(connection, chat_id, self._turns.new_reply(connection, chat_id))
 
         return await self._turns.begin(begin, stream=stream)

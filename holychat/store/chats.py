@@ -109,12 +109,27 @@ def set_options(connection: Connection, chat_id: int, options: ChatOptions) -> C
     return get(connection, chat_id)
 
 
-def save_draft(connection: Connection, chat_id: int, text: str, now_ms: int) -> None:
-    """Keep what stands in the composer; a chat that is gone takes no draft."""
+def save_draft(connection: Connection, chat_id: int, text: str, now_ms: int, *, was: str | None = None) -> bool:
+    """Keep what stands in the composer.
+
+    Args:
+        connection: Where to.
+        chat_id: The chat.
+        text: The draft; an empty one takes the place of `was` alone, not of a draft from another window.
+        now_ms: The time.
+        was: The draft as the writer knows it; None for whatever it is.
+
+    Returns:
+        Whether the chat is there; one that is gone takes no draft.
+    """
     connection.execute(
-        "UPDATE chats SET draft = ?1, updated_ms = iif(?1 = '', updated_ms, ?2) WHERE id = ?3 AND draft <> ?1",
-        (storable(text), now_ms, chat_id),
+        """
+        UPDATE chats SET draft = ?1, updated_ms = iif(?1 = '', updated_ms, ?2)
+        WHERE id = ?3 AND draft <> ?1 AND (?1 <> '' OR ?4 IS NULL OR draft = ?4)
+        """,
+        (storable(text), now_ms, chat_id, None if was is None else storable(was)),
     )
+    return bool(list(connection.execute("SELECT 1 FROM chats WHERE id = ?", (chat_id,))))
 
 
 def touch(connection: Connection, chat_id: int, now_ms: int) -> None:

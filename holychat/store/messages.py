@@ -96,9 +96,20 @@ def add_question(
     files: Sequence[FileText],
     now_ms: int,
     *,
-    keep_draft: bool = False,
+    draft: tuple[str, str] | None = None,
 ) -> Message:
-    """A person's message at the end of the conversation; it titles an untitled chat and clears the draft it was."""
+    """A person's message at the end of the conversation; it titles an untitled chat and clears the draft it was.
+
+    Args:
+        connection: Where to.
+        chat_id: The chat.
+        text: What is said.
+        files: What goes along.
+        now_ms: The time.
+        draft: The draft as the sender knows it, and what is left of it; another one that is there stays, unless
+            something is left to be kept. None clears any draft.
+    """
+    known, left = draft or (None, "")
     text = storable(text)
     parts: list[Part] = []
     for file in files:
@@ -112,10 +123,10 @@ def add_question(
     title = title_from(text) or (parts[0].name if parts and isinstance(parts[0], AttachmentPart) else "")
     connection.execute(
         """
-        UPDATE chats SET draft = iif(?1, draft, ''), updated_ms = ?2, unseen = 0, title = iif(title = '', ?3, title),
-            title_key = iif(title = '', ?4, title_key) WHERE id = ?5
+        UPDATE chats SET draft = iif(?1 IS NULL OR ?6 <> '' OR draft = ?1, ?6, draft), updated_ms = ?2, unseen = 0,
+            title = iif(title = '', ?3, title), title_key = iif(title = '', ?4, title_key) WHERE id = ?5
         """,
-        (keep_draft, now_ms, title, key(title), chat_id),
+        (None if known is None else storable(known), now_ms, title, key(title), chat_id, storable(left)),
     )
     return get(connection, message_id)
 
