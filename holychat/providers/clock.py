@@ -45,6 +45,13 @@ class IdleClock:
         if not self._last:
             self._deadline = self._loop.time() + self._seconds
 
+    def change(self, seconds: float) -> None:
+        """From now on this long from one payload to the next."""
+        self._seconds = seconds
+        self.restart()
+        self.stop()
+        self._arm()
+
     def allow(self, seconds: float) -> None:
         """From now on at most this long, whatever comes."""
         if self._last:

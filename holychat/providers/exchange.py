@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holychat.errors import ProviderError
 from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginning, read_whole
@@ -19,7 +19,7 @@ from holychat.providers.sse import EventReader, media_type
 from holychat.providers.wire_types import WireError, decode_completion, decode_models
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 
     import httpx
 
@@ -41,6 +41,8 @@ ERROR_LIMIT = 64 * 1024
 _ERROR_SECONDS = 5.0
 _AFTER_FINISH = 2.0
 """Seconds to wait for the token counts once the reply is whole."""
+_BEHIND_HTTPX = 1.0
+"""Seconds that httpx's own limits for connecting and for TLS go first: a cancelled greeting leaks its socket."""
 _DRAIN_SECONDS = 0.5
 _DRAIN_LIMIT = 64 * 1024
 
@@ -59,6 +61,7 @@ class Exchange:
         self._events: EventReader | None = None
         self._body: BodyReader | None = None
         self._pieces: Iterator[bytes] = iter(())
+        self._sent = False
         self._over = False
         self._finished = False
         self._trouble: ProviderError | None = None
@@ -70,11 +73,23 @@ class Exchange:
             ProviderError: It could not be sent, or the status is no success.
         """
         client = await self._pool.client()
+        connecting = self._pool.connect_seconds
+        self._sent = connecting is None
+        if connecting is not None:
+            # Until the request is written nothing can be idle, done or billed: only connecting can take too long.
+            request.extensions["trace"] = self._on_progress
+            self._clock.change(connecting + _BEHIND_HTTPX)
         response = self._response = await self._run(client.send(request, stream=True))
         self._reader.request_id = self._translator.request_id(response.headers)
         if not response.is_success:
             body = await self._beginning(min(self._idle / 2, _ERROR_SECONDS))
             raise self._translator.refusal(response, body)
+
+    async def _on_progress(self, step: str, details: Mapping[str, Any]) -> None:
+        """Called by httpcore with each step it takes; a CONNECT to a proxy is a part of connecting."""
+        if not self._sent and step.endswith("send_request_headers.started") and details["request"].method != b"CONNECT":
+            self._sent = True
+            self._clock.change(self._idle)
 
     async def next_events(self) -> list[ReplyEvent]:
         """The next events of a streamed reply, at least one; an empty list behind the last one.
@@ -152,7 +167,10 @@ class Exchange:
         except asyncio.CancelledError:
             if not self._clock.was_it():
                 raise
-            trouble = self._translator.idle(self._idle, begun=reader.begun, request_id=reader.request_id)
+            if self._sent:
+                trouble = self._translator.idle(self._idle, begun=reader.begun, request_id=reader.request_id)
+            else:
+                trouble = self._translator.transport(httpx.ConnectTimeout(""), begun=False)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             trouble = self._translator.transport(error, begun=reader.begun, request_id=reader.request_id)
             if isinstance(error, httpx.PoolTimeout):

@@ -75,6 +75,11 @@ class HttpPool:
         self._client: httpx.AsyncClient | None = None
         self._building = asyncio.Lock()
 
+    @property
+    def connect_seconds(self) -> float | None:
+        """How long making a connection may take; None where no connection is made."""
+        return self._network.connect_timeout if self._transport is None else None
+
     async def client(self) -> httpx.AsyncClient:
         """The client, made on first use.
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,26 @@ async def test_a_connection_that_does_not_come_about_ends_with_the_connect_timeo
             filler.close()
     assert isinstance(outcome.error, Unreachable)
     assert "no connection in time" in outcome.error.title
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_a_connection_is_never_judged_by_the_idle_time(proxied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something accepts and then says nothing, to a TLS greeting or to a CONNECT: nothing of the request was sent."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        port = silent.getsockname()[1]
+        if proxied:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        address = "https://no-such-host.invalid/v1" if proxied else f"https://127.0.0.1:{port}/v1"
+        asked = provider(address, idle=0.2, connect=0.6)
+        begun = time.monotonic()
+        outcome = await outcome_of(asked)
+        await asked.aclose()
+    assert isinstance(outcome.error, Unreachable)
+    assert outcome.error.outcome is Outcome.NEVER_SENT
+    assert "no connection in time" in outcome.error.title
+    assert time.monotonic() - begun >= 0.5
 
 
 @pytest.mark.parametrize("address", ["", "ftp://x/v1", "no address", "http://", "http://[::1"])
