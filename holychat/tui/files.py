@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import tempfile
 from pathlib import Path
 
 from holychat.errors import UsageError
 
 
 def path_from(text: str) -> Path:
-    """The path that a person typed; `~` is their home."""
-    return Path(text.strip()).expanduser()
+    """The path that a person typed; `~` is their home, and itself where nobody has the name behind it."""
+    return Path(os.path.expanduser(text.strip()))  # that of Path raises for an unknown name
 
 
 def existing_path(text: str) -> Path:
@@ -29,28 +31,65 @@ def existing_path(text: str) -> Path:
 
 def absolute(path: Path) -> Path:
     """The whole path, to say where something went."""
-    return path.absolute()
+    try:
+        return path.absolute()
+    except OSError:  # the folder we are in is gone
+        return path
+
+
+def current_folder() -> str:
+    """The folder that relative names belong to; "" when it is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def write_export(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write a text file that the person named; blocking.
+    """Write a whole text file, mode 0600, that the person named; blocking. A full disk leaves an old one as it was.
 
     Args:
-        path: Where to.
+        path: Where to; a link is followed.
         text: The text, as it is stored.
         overwrite: Whether a file that is there may be replaced.
 
     Raises:
-        UsageError: The file is there already, or cannot be written.
+        UsageError: The file is there already, is none, or cannot be written.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", "Give the name of a file.")
     try:
-        with path.open("w" if overwrite else "x", encoding="utf-8", errors="replace") as file:
+        _write_whole(Path(os.path.realpath(path)), text, overwrite=overwrite)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already", "Press Enter again to replace it, or change the name.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder", "Give the name of a file.") from None
+    except ValueError:
+        raise UsageError("This name cannot be that of a file", "Choose another name.") from None
+    except OSError as error:
+        raise UsageError(f"Cannot write {_short(path)}: {error.strerror}", "Choose another place.") from None
+
+
+def _write_whole(path: Path, text: str, *, overwrite: bool) -> None:
+    if path.is_dir():
+        raise IsADirectoryError
+    if overwrite and path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe")
+    if not overwrite:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    temporary = path
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        raise UsageError(f"{path} is there already", "Press Enter again to replace it, or change the name.") from None
-    except OSError as error:
-        raise UsageError(f"Cannot write {path}: {error.strerror}", "Choose another place.") from None
+        temporary.replace(path)
+    except BaseException:
+        for left in {temporary, path} - ({path} if overwrite else set()):
+            left.unlink(missing_ok=True)
+        raise
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 120 else f"{text[:119]}…"

@@ -292,3 +292,38 @@ async def test_first_run_fits_on_the_smallest_screen(loopback: Loopback) -> None
         await app.press("down", "enter")
         await app.shows("Paste the key")
         assert app.app.screen.query_one("#key").region.bottom <= 15
+
+
+async def test_the_marked_chat_is_opened_with_the_key_that_the_footer_names(loopback: Loopback) -> None:
+    loopback.chat(stream_of("ok"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("wombats")
+        await app.press("ctrl+n", "ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.shows("1 chat")
+        await app.press("down")
+        await app.shows("Del delete")
+        assert "Enter open" in app.text()
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.until(lambda: app.app.main.conversation.chat is not None)
+
+
+async def test_saving_from_a_folder_that_was_deleted_asks_for_the_whole_path(
+    loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    loopback.chat(stream_of("ok"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("wombats")
+        gone.rmdir()
+        await app.send("/export")
+        await app.screen("SaveToFileScreen")
+        await app.shows("it was deleted")
+        await app.press("enter")
+        await app.shows("Cannot write")
+        await app.press("escape")
+        await app.send("/attach nothing.txt")
+        await app.notified("Cannot read")

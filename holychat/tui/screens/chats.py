@@ -41,8 +41,10 @@ class Chosen:
     message_id: int | None = None
 
 
-class ChatList(OptionList):
-    """The chats that fit; typing goes back to the filter."""
+class ChatList(OptionList, inherit_bindings=False):
+    """The chats that fit; typing goes back to the filter, and Enter is left to the screen, whose footer names it."""
+
+    BINDINGS: ClassVar = [binding for binding in OptionList.BINDINGS if "enter" not in str(getattr(binding, "key", ""))]
 
     def on_key(self, event: events.Key) -> None:
         """Letters without a meaning here belong to the filter, and so does Up on the first line."""
@@ -186,8 +188,8 @@ class ChatsScreen(Dialog[Chosen]):
         self.app.push_screen(AskLineScreen("Title of the chat", entry.chat.title), answered)
 
     async def _rename(self, chat_id: int, title: str) -> None:
-        await self._attempt(self._chats.rename(chat_id, title))
-        self._renamed(chat_id)
+        if await self._attempt(self._chats.rename(chat_id, title)):
+            self._renamed(chat_id)
 
     def action_delete(self) -> None:
         """Ask, then delete."""
@@ -204,16 +206,19 @@ class ChatsScreen(Dialog[Chosen]):
         self.app.push_screen(ConfirmScreen("Delete this chat?", detail, "Delete"), answered)
 
     async def _delete(self, chat_id: int) -> None:
-        await self._attempt(self._chats.delete(chat_id))
-        self._deleted(chat_id)
+        if await self._attempt(self._chats.delete(chat_id)):
+            self._deleted(chat_id)
 
-    async def _attempt(self, change: Awaitable[object]) -> None:
+    async def _attempt(self, change: Awaitable[object]) -> bool:
         marked = self.query_one(ChatList).highlighted or 0
+        done = True
         try:
             await change
         except HolychatError as error:
             self._say(str(error))
+            done = False
         await self._fill(marked)
+        return done
 
     def action_export(self) -> None:
         """Ask for a file, then export."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -11,11 +10,12 @@ from textual.widgets import Input, Static
 
 from holychat.errors import HolychatError
 from holychat.text import clean
-from holychat.tui.files import absolute, path_from
+from holychat.tui.files import absolute, current_folder, path_from
 from holychat.tui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from textual.app import ComposeResult
 
@@ -43,7 +43,8 @@ class SaveToFileScreen(Dialog[str]):
         with Vertical(classes="dialog"):
             yield Static(Content(self._title), classes="dialog-title")
             yield Input(self._name, select_on_focus=False)
-            hint = f"{self._hint}Folder: {clean(str(Path.cwd()))}"
+            folder = clean(current_folder()) or "it was deleted, so give the whole path"
+            hint = f"{self._hint}Enter writes the file, Esc leaves it. Folder: {folder}"
             yield Static(Content(hint), classes="dialog-hint", id="save-hint")
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
