@@ -9,6 +9,8 @@ from rich.style import Style
 from textual.strip import Strip
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.selection import Selection
 
     from holychat.tui.markdown.lines import Line
@@ -19,6 +21,9 @@ GUTTER = 2
 """Columns before the text: a bar and a space."""
 EDGE = 2
 """Columns behind the text: a space and the scroll bar."""
+
+
+_MOST_EMPTY = 400
 
 
 class Frame(NamedTuple):
@@ -35,6 +40,35 @@ class Frame(NamedTuple):
     """Whether the thumb of the scroll bar is beside it."""
     span: tuple[int, int] | None
     """Selected characters; an end of -1 means all."""
+
+
+class PaintedLines:
+    """Lines as they were painted last: a line is painted again only in another frame.
+
+    Args:
+        paint: Paints a line, or an empty one, in a frame.
+    """
+
+    def __init__(self, paint: Callable[[Line | None, Frame], Strip]) -> None:
+        self._paint = paint
+        self._empty: dict[Frame, Strip] = {}
+
+    def strip(self, line: Line | None, frame: Frame) -> Strip:
+        """The painted line."""
+        if line is not None:
+            if line.cache is None or line.cache[0] != frame:
+                line.cache = (frame, self._paint(line, frame))
+            painted: Strip = line.cache[1]
+            return painted
+        if frame not in self._empty:
+            if len(self._empty) > _MOST_EMPTY:
+                self._empty.clear()
+            self._empty[frame] = self._paint(None, frame)
+        return self._empty[frame]
+
+    def clear(self) -> None:
+        """Forget the empty lines; the others go with their text."""
+        self._empty.clear()
 
 
 def thumb_rows(top: int, rows: int, height: int) -> range:

@@ -18,7 +18,15 @@ from textual.widget import Widget
 
 from holychat.tui.markdown.look import Look, Palette
 from holychat.tui.widgets.transcript_document import Document
-from holychat.tui.widgets.transcript_paint import EDGE, GUTTER, Frame, paint_frame, selected_text, thumb_rows
+from holychat.tui.widgets.transcript_paint import (
+    EDGE,
+    GUTTER,
+    Frame,
+    PaintedLines,
+    paint_frame,
+    selected_text,
+    thumb_rows,
+)
 
 if TYPE_CHECKING:
     from textual import events
@@ -30,8 +38,6 @@ if TYPE_CHECKING:
 
 WIDEST = 110
 """Cells of text in a line at most; longer lines are hard to read."""
-_EMPTY_LINES = 400
-"""Painted empty lines that are kept."""
 _MARGIN = 20
 """Lines above and below the viewport that are laid out with it."""
 
@@ -71,7 +77,7 @@ class TranscriptView(ScrollView, can_focus=False):
         self._moving = False
         self._seen = (0, range(0))
         """Line at the top and thumb of the scroll bar as they were painted."""
-        self._empty_lines: dict[Frame, Strip] = {}
+        self._painted = PaintedLines(self._finish)
 
     # --- where it looks -----------------------------------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ class TranscriptView(ScrollView, can_focus=False):
         palette = Palette.from_variables(self.app.theme_variables, self.app.current_theme.dark)
         if palette != self.document.look.palette:
             self.document.look = Look(palette)
-            self._empty_lines.clear()
+            self._painted.clear()
             self.document_changed()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -256,28 +262,15 @@ class TranscriptView(ScrollView, can_focus=False):
             elif inside and entry is self.marked:
                 bar, colour = "▌", "accent"
             span = None if selection is None else selection.get_span(y)
-            strips.append(self._painted(line, Frame(y, width, bar, colour, raised, row in thumb, span)))
+            strips.append(self._painted.strip(line, Frame(y, width, bar, colour, raised, row in thumb, span)))
         return strips
 
-    def _painted(self, line: Line | None, frame: Frame) -> Strip:
-        """A line in its frame, from its cache where it was painted in the same one."""
-        if line is None:
-            strip = self._empty_lines.get(frame)
-        else:
-            strip = line.cache[1] if line.cache is not None and line.cache[0] == frame else None
-        if strip is not None:
-            return strip
+    def _finish(self, line: Line | None, frame: Frame) -> Strip:
         selected = Style() if frame.span is None else self.screen.get_component_rich_style("screen--selection")
         strip = paint_frame(line, frame, self.document.look, selected)
         background = self.background_colors[1]
         for line_filter in self.get_line_filters():
             strip = strip.apply_filter(line_filter, background)
-        if line is not None:
-            line.cache = (frame, strip)
-        else:
-            if len(self._empty_lines) > _EMPTY_LINES:
-                self._empty_lines.clear()
-            self._empty_lines[frame] = strip
         return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
