@@ -20,7 +20,7 @@ from holychat.tui.screens.chat import ChatScreen
 from holychat.tui.themes import DARK, LIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from textual.command import Provider
     from textual.driver import Driver
@@ -115,7 +115,18 @@ class HolychatApp(FrameworkApp):
         self.main.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        self._opening = asyncio.create_task(self._open(), name="open services")
+        self._opening = self._lasting(self._open(), "open services")
+
+    def _lasting(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """A task that outlives screens; an error that it does not handle ends the app, as one in a worker does."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and isinstance(error := task.exception(), Exception):
+                self._handle_exception(error)
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(done)
+        return task
 
     async def _open(self) -> None:
         from holychat.services import open_services
@@ -125,12 +136,13 @@ class HolychatApp(FrameworkApp):
         except HolychatError as error:
             self._status_at_end = int(error.exit_code)
             self.main.pane.show_trouble(str(error))
+            self.main.history_failed(error)
             self.notify(str(error), severity="error", timeout=30)
             return
         await self.main.begin(self.services, self._start)
         self.is_ready = True
         chats = self.services.chats
-        self._watching = asyncio.create_task(watch_history(chats, self.main.history_changed), name="watch history")
+        self._watching = self._lasting(watch_history(chats, self.main.history_changed), "watch history")
         await self._warm()
 
     async def _warm(self) -> None:
@@ -168,7 +180,8 @@ class HolychatApp(FrameworkApp):
         services, self.services = self.services, None
         if services is not None:
             try:
-                await self.main.drafts.save_now(self.main.unsent_text())
+                self.main.drafts.chats = services.chats
+                await self.main.drafts.flush()
             except HolychatError as error:
                 _LOG.error("The draft could not be stored: %s", error)
             await services.close()
@@ -182,6 +195,9 @@ class HolychatApp(FrameworkApp):
     def action_copy_or_stop(self) -> None:
         """Copy the selection, else stop the reply, else say how to quit."""
         focused = self.focused
+        if getattr(focused, "password", False):
+            self.notify("What is typed as dots is not copied.")
+            return
         own = getattr(focused, "selected_text", "")  # of a text area or an input
         text = own if isinstance(own, str) and own else self.screen.get_selected_text() or ""
         if text:

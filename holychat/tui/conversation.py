@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Protocol
 
 from holychat.domain.chat import ChatOptions, MessageState, Role
 from holychat.errors import HolychatError, UsageError
+from holychat.tui.drafts import Drafts, DraftView
 from holychat.tui.elsewhere import show_changes
 from holychat.tui.live_reply import LiveReply
+from holychat.tui.unsent import Unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Sequence
 
     from holychat.chat.service import ChatService
     from holychat.chat.turn import Turn
     from holychat.domain.chat import Chat, Message
     from holychat.services import Services
+    from holychat.tui.unsent import Flight
     from holychat.tui.widgets.transcript import Transcript
 
 _FIRST_PAGE = 60
@@ -28,7 +30,7 @@ _HEAD_START = 0.008
 """Seconds at most that a request has to get on its way before painting its question takes the event loop."""
 
 
-class ConversationView(Protocol):
+class ConversationView(DraftView, Protocol):
     """What a conversation tells its screen."""
 
     def chat_changed(self) -> None:
@@ -37,20 +39,8 @@ class ConversationView(Protocol):
     def reply_changed(self) -> None:
         """A reply began or ended."""
 
-    def queue_changed(self, text: str) -> None:
-        """What waits to be sent; "" when nothing does."""
-
-    def files_changed(self, files: Sequence[Path]) -> None:
-        """What goes along with the next message."""
-
     def key_rejected(self, provider: str) -> None:
         """A provider does not accept its key."""
-
-    def put_back(self, text: str) -> None:
-        """A text could not be sent and belongs in the composer."""
-
-    def say(self, text: str, error: bool = False) -> None:
-        """A short notice."""
 
 
 class _Source:
@@ -81,18 +71,17 @@ class Conversation:
         """The chat shown; None for one that holds nothing yet and was never stored."""
         self.options = options
         self.default_options = options
-        self.queued = ""
-        self.files: tuple[Path, ...] = ()
-        """What goes along with the next message."""
         self.last: Message | None = None
         """The newest answer of the chat shown, once it has ended."""
         self.services: Services | None = None
+        self.trouble: HolychatError | None = None
+        """Why the history cannot be opened in this run."""
+        self.drafts = Drafts(view, self._create)
         self._transcript = transcript
         self._view = view
         self._shown = 0
         """Goes up whenever the transcript shows something else."""
         self._replies: dict[int, LiveReply] = {}
-        self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -100,8 +89,10 @@ class Conversation:
         """The chat service.
 
         Raises:
-            UsageError: The history is still being opened.
+            UsageError: The history is still being opened, or cannot be.
         """
+        if self.trouble is not None:
+            raise UsageError("Nothing can be kept in this run, so nothing is sent", self.trouble.title)
         if self.services is None:
             raise UsageError("Your history is still being opened", "Try again in a moment.")
         return self.services.chats
@@ -116,13 +107,24 @@ class Conversation:
         """Every running reply, shown or not."""
         return tuple(self._replies.values())
 
-    async def open(self, chat_id: int, message_id: int | None = None) -> None:
-        """Show a chat, at its end or at a message; a reply that runs in it goes on being painted."""
+    async def open(self, chat_id: int, message_id: int | None = None, *, keep_typed: bool = False) -> None:
+        """Show a chat and its draft, at its end or at a message; a reply that runs in it goes on being painted.
+
+        Args:
+            chat_id: The chat.
+            message_id: The message to show.
+            keep_typed: What stands in the composer goes along, behind the draft.
+        """
+        known = self.drafts.of(chat_id)
+        if known is not None and not known.is_needed:
+            known = None  # the store knows it all, and may know something newer
         chat = await self.chats.get(chat_id)
         first, messages = await self.chats.tail(chat_id, _FIRST_PAGE)
-        await self._leave()
-        self._shown += 1
-        self.chat, self.options, self.last = chat, chat.options, _newest_answer(messages)
+        if keep_typed:
+            known = self.drafts.shown
+            self.drafts.set_typed(known.loaded(chat.id, chat.draft))
+        old = self._show(chat, chat.options, known or Unsent(chat.id, chat.draft))
+        self.last = _newest_answer(messages)
         live = self._replies.get(chat_id)
         streaming = live is not None and bool(messages) and messages[-1].id == live.answer.id
         shown = messages[:-1] if streaming else messages
@@ -133,6 +135,7 @@ class Conversation:
         if message_id is not None and (position := await self.chats.position_of(message_id)) is not None:
             await self._transcript.jump_to(position)
         self._view.chat_changed()
+        await self.drafts.leave(old)
 
     async def refresh(self) -> bool:
         """Show what another process has written, unless a reply is arriving; False where the chat is gone."""
@@ -142,7 +145,7 @@ class Conversation:
         try:
             fresh = await self.chats.get(chat.id)
         except UsageError:
-            return False
+            return self.chat is not chat
         first, messages = await self.chats.tail(chat.id, _FIRST_PAGE)
         if self._shown != shown or self.reply is not None:
             return True
@@ -154,87 +157,105 @@ class Conversation:
             self._view.chat_changed()
         return True
 
-    async def new(self) -> None:
-        """Show an empty chat; it is stored with its first word."""
-        await self._leave()
-        self._shown += 1
-        self.chat, self.options, self.last = None, self.default_options, None
+    def new(self) -> Unsent:
+        """Show an empty chat at once; it is stored with its first word. Answers with what `drafts.leave` stores."""
+        shown = self.drafts.shown
+        empty = shown.chat_id is None and not shown.draft
+        old = self._show(None, self.default_options, Unsent(files=shown.files if empty else ()))
+        self._transcript.clear()
+        self._view.chat_changed()
+        return old
+
+    def lose_chat(self) -> None:
+        """The chat shown was deleted: an empty one takes its place, with all that is unsent."""
+        self.drafts.lose_chat()
+        self._show(None, self.default_options, self.drafts.shown)
         self._transcript.clear()
         self._view.chat_changed()
 
-    async def _leave(self) -> None:
-        if self.queued:
-            text, self.queued = self.queued, ""
-            self._view.queue_changed("")
-            await self.save_draft(text)
+    def _show(self, chat: Chat | None, options: ChatOptions, unsent: Unsent) -> Unsent:
+        """Change over in one go, so that no key falls between two chats; answers with what is unsent of the old one."""
         if (live := self.reply) is not None:
             live.detach()
+        self.drafts.shown.options = self.options
+        self._shown += 1
+        self.chat, self.options, self.last = chat, options, None
+        return self.drafts.show(unsent)
 
-    async def ensure_chat(self) -> Chat:
-        """The chat shown, stored now if it was not yet."""
-        async with self._lock:
-            if self.chat is None:
-                self.chat = await self.chats.create(self.options)
-            return self.chat
+    async def _create(self, unsent: Unsent) -> int:
+        shown = unsent is self.drafts.shown
+        chat = await self.chats.create(self.options if shown or unsent.options is None else unsent.options)
+        if shown and unsent is self.drafts.shown:
+            self.chat = chat
+        return chat.id
 
-    async def save_draft(self, text: str) -> None:
-        """Store what is unsent; nothing is made for an empty text in an empty chat."""
-        if self.services is None or (self.chat is None and not text.strip()):
-            return
-        chat = await self.ensure_chat()
-        await self.chats.save_draft(chat.id, text)
+    async def ensure_chat(self) -> int:
+        """Id of the chat shown, which is stored now if it was not yet."""
+        return await self.drafts.chat_of(self.drafts.shown)
 
-    async def submit(self, text: str) -> bool:
-        """Send a text, or let it wait for the reply that is running.
+    def has_to_wait(self) -> bool:
+        """Whether a text entered now waits: for a reply, for the history, or for one that is on its way."""
+        return self.services is None or self.reply is not None or self.drafts.shown.in_flight
 
-        Returns:
-            Whether it was sent; False when it waits.
+    async def send(self, unsent: Unsent, flight: Flight) -> None:
+        """Send a text in flight to the chat it was typed in, whatever is shown by now.
+
+        Raises:
+            HolychatError: It was not sent and is back where it was typed.
         """
-        if self.services is None or self.reply is not None:
-            self.queued = f"{self.queued}\n\n{text}" if self.queued else text
-            self._view.queue_changed(self.queued)
-            return False
+
+        async def begin(chat_id: int, draft: tuple[str, str]) -> Turn:
+            return await self.chats.send(chat_id, flight.text, flight.files, draft=draft)
+
         shown = self._shown
-        chat = await self.ensure_chat()
-        turn = await self.chats.send(chat.id, text, self.files)
-        self.attach(())
-        live = self._start(turn)
+        live = await self._launch(unsent, flight, begin)
         await live.begins(_HEAD_START)
+        if self.drafts.shown is not unsent:
+            return
         if self._shown == shown:
-            assert turn.question is not None
-            self._transcript.add(turn.question)
+            assert live.turn.question is not None
+            self._transcript.add(live.turn.question)
             self._transcript.add(live.answer)
             self._watch(live)
-        elif self.chat is not None and self.chat.id == chat.id:
-            await self.open(chat.id)  # left and come back to while the question was being stored
-        return True
+        else:
+            await self.open(live.chat_id)  # left and come back to while the question was being stored
 
-    def attach(self, files: tuple[Path, ...]) -> None:
-        """Let these files go along with the next message, and no others."""
-        self.files = files
-        self._view.files_changed(files)
+    async def _launch(
+        self, unsent: Unsent, flight: Flight, begin: Callable[[int, tuple[str, str]], Awaitable[Turn]]
+    ) -> LiveReply:
+        """Let a text become a message and read its reply. Goes on when the one who waits for it is dropped."""
+
+        async def work() -> LiveReply:
+            return self._start(await self.drafts.send(unsent, flight, begin))
+
+        try:
+            return await asyncio.shield(asyncio.create_task(work()))
+        except HolychatError:
+            self.drafts.give_back(unsent, flight)
+            raise
 
     async def release_queue(self) -> None:
         """Send what waits, if anything does and nothing runs."""
-        if self.queued and self.reply is None and self.services is not None:
-            text = self.take_back()
-            try:
-                await self.submit(text)
-            except HolychatError:
-                self._view.put_back(text)
-                raise
+        unsent = self.drafts.shown
+        if unsent.queued and not self.has_to_wait():
+            flight = unsent.fly(unsent.take_queue(), with_files=True)
+            self._view.unsent_changed(unsent)
+            await self.send(unsent, flight)
 
-    def take_back(self) -> str:
-        """The waiting text, which waits no longer."""
-        text, self.queued = self.queued, ""
-        self._view.queue_changed("")
-        return text
+    async def edit(self, unsent: Unsent, flight: Flight, message: Message) -> None:
+        """Send another text in place of a message; it and what follows leave the conversation.
 
-    async def edit(self, message: Message, text: str) -> None:
-        """Send another text in place of a message; it and what follows leave the conversation."""
-        self._need_quiet()
-        turn = await self.chats.edit(message.chat_id, message.id, text)
-        await self._show_again(turn)
+        Raises:
+            HolychatError: It was not sent and is back where it was typed.
+        """
+
+        async def begin(chat_id: int, draft: tuple[str, str]) -> Turn:
+            self._need_quiet()
+            return await self.chats.edit(chat_id, message.id, flight.text, draft=draft)
+
+        live = await self._launch(unsent, flight, begin)
+        if self.drafts.shown is unsent:
+            await self._show_again(live)
 
     async def regenerate(self, message: Message | None = None) -> None:
         """Ask for another answer; None means the last one."""
@@ -242,12 +263,12 @@ class Conversation:
         target = message or self.last
         if target is None:
             raise UsageError("There is no answer yet")
-        await self._show_again(await self.chats.regenerate(target.chat_id, target.id))
+        await self._show_again(self._start(await self.chats.regenerate(target.chat_id, target.id)))
 
     async def continue_reply(self, message: Message) -> None:
         """Ask for the rest of an answer that was cut short."""
         self._need_quiet()
-        await self._show_again(await self.chats.continue_reply(message.chat_id, message.id))
+        await self._show_again(self._start(await self.chats.continue_reply(message.chat_id, message.id)))
 
     def stop(self) -> bool:
         """Stop the reply shown and keep its text; False when none runs."""
@@ -268,17 +289,18 @@ class Conversation:
         if self.reply is not None:
             raise UsageError("A reply is arriving", "Esc stops it.")
 
-    async def _show_again(self, turn: Turn) -> None:
+    async def _show_again(self, live: LiveReply) -> None:
         """Paint the chat anew after messages left it, ending with the answer that is to come."""
-        chat_id = turn.answer.chat_id
+        chat_id = live.chat_id
         first, messages = await self.chats.tail(chat_id, _FIRST_PAGE)
-        shown = [message for message in messages if message.id != turn.answer.id]
+        shown = [message for message in messages if message.id != live.answer.id]
         await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
-        self._transcript.add(turn.answer)
-        self._watch(self._start(turn))
+        self._transcript.add(live.answer)
+        self._watch(live)
 
     def _start(self, turn: Turn) -> LiveReply:
-        live = LiveReply(turn, self.chat.title if self.chat else "", self._ended)
+        shown = self.chat is not None and self.chat.id == turn.answer.chat_id
+        live = LiveReply(turn, self.chat.title if shown and self.chat else "", self._ended)
         self._replies[live.chat_id] = live
         live.start()
         return live
@@ -311,8 +333,8 @@ class Conversation:
             self._view.reply_changed()
             if live.final is not None and live.final.state in (MessageState.COMPLETE, MessageState.STOPPED):
                 await self.release_queue()
-            elif self.queued:
-                self._view.put_back(self.take_back())
+            else:
+                self.drafts.take_back()
         except HolychatError as error:
             self._view.say(str(error), error=True)
 

@@ -75,7 +75,7 @@ def _write_whole(path: Path, text: str, *, overwrite: bool) -> None:
         raise OSError(errno.EINVAL, "it is a device or a pipe")
     if not overwrite:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    temporary = path
+    temporary: Path | None = None
     try:
         descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
         temporary = Path(name)
@@ -85,8 +85,10 @@ def _write_whole(path: Path, text: str, *, overwrite: bool) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        for left in {temporary, path} - ({path} if overwrite else set()):
-            left.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if not overwrite:
+            path.unlink(missing_ok=True)
         raise
 
 

@@ -10,11 +10,13 @@ What is changed, and why:
 * keys that arrive before a widget has the focus are lost, or overtaken by later ones.
 * an exported COLUMNS keeps the app from following resizes.
 * every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
+* standard error is painted on, though it may lead into a file.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import select
@@ -27,6 +29,7 @@ from textual._compositor import Compositor
 from textual.app import App
 from textual.geometry import Region
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from holychat.text import clean, clean_line
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
@@ -104,7 +107,7 @@ def terminal_driver(on_lost: Callable[[], object]) -> type[Driver] | None:
             self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
         ):
             super().__init__(app, debug=debug, mouse=mouse, size=size)
-            self._file = TerminalFile(sys.__stderr__ or sys.stderr, on_lost)  # type: ignore[assignment]
+            self._file = TerminalFile(_painted_on(), on_lost)  # type: ignore[assignment]
 
         def _get_terminal_size(self) -> tuple[int, int]:
             # Textual asks shutil, which believes an exported COLUMNS and LINES for ever, whatever the window does.
@@ -115,6 +118,12 @@ def terminal_driver(on_lost: Callable[[], object]) -> type[Driver] | None:
             return (size.columns, size.lines) if size.columns and size.lines else super()._get_terminal_size()
 
     return TerminalDriver
+
+
+def _painted_on() -> TextIO:
+    """Standard output, which was seen to be a terminal, not Textual's standard error, which may go to a file."""
+    out = sys.__stdout__ or sys.stdout
+    return open(out.fileno(), "w", encoding=out.encoding, errors="backslashreplace", closefd=False)
 
 
 class TightCompositor(Compositor):
@@ -188,6 +197,16 @@ class FrameworkApp(App[int]):
             enter = isinstance(event, events.Key) and event.key == "ctrl+j"
             await super().on_event(events.Key("enter", "\r") if enter else event)
 
+    def hold_painting(self, seconds: float) -> None:
+        """Paint nothing for a moment, then everything that has changed in one frame."""
+        self._begin_batch()
+        asyncio.get_running_loop().call_later(seconds, self._paint_again)
+
+    def _paint_again(self) -> None:
+        self._end_batch()
+        if self._running and not self._batch_count:
+            self.screen._on_timer_update()  # at once: the next tick of the screen's timer would be another wait
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours; under NO_COLOR only ours."""
         if self.no_color:
@@ -209,6 +228,8 @@ class FrameworkApp(App[int]):
         super().notify(text, title=clean_line(title), severity=severity, timeout=timeout, markup=False)
 
     def _handle_exception(self, error: Exception) -> None:
+        while isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error  # Textual wraps what a worker raised and forgets its traceback
         _LOG.error("The app ends because of an unhandled error", exc_info=error)
         super()._handle_exception(error)
 

@@ -98,16 +98,16 @@ class SlashRunner:
         self._screen.say("No limit on the reply." if limit is None else f"Replies end after {limit:,} tokens.")
 
     async def _attach(self, argument: str) -> None:
-        conversation = self._screen.conversation
+        drafts = self._screen.drafts
         if argument == "-":
-            conversation.attach(())
+            drafts.attach(())
             return
         if not argument:
             raise UsageError("Which file?", "/attach README.md")
         path = absolute(await asyncio.to_thread(existing_path, argument))
         await asyncio.to_thread(load_file, path)  # says now, not when sending, that it cannot be read
-        if path not in conversation.files:
-            conversation.attach((*conversation.files, path))
+        if path not in drafts.shown.files:
+            drafts.attach((*drafts.shown.files, path))
 
     async def _title(self, argument: str) -> None:
         if not argument:

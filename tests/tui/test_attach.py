@@ -98,7 +98,7 @@ async def test_a_file_is_attached_once_and_a_burst_of_typing_means_what_was_type
         await app.send("/attach ~/notes.txt")
         await app.until(lambda: app.composer == "")
         await app.pilot.pause(0.1)
-        assert [file.name for file in app.app.main.conversation.files] == ["notes.txt"]
+        assert [file.name for file in app.app.main.drafts.shown.files] == ["notes.txt"]
 
 
 async def test_a_command_that_fails_comes_back_to_be_mended(folder: Path) -> None:

@@ -1,8 +1,7 @@
-"""Clipboard, status line, drafts, editor command, exports: the parts that need no running app."""
+"""Clipboard, status line, editor command, exports: the parts that need no running app."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import pytest
 from holychat.domain.usage import Cost
 from holychat.errors import UsageError
 from holychat.tui.clipboard import OSC52_LIMIT, copy, osc52
-from holychat.tui.drafts import DraftKeeper
 from holychat.tui.editor import editor_command
 from holychat.tui.files import write_export
 from holychat.tui.widgets.status_line import Facts, fit, left_pieces, right_pieces
@@ -75,31 +73,6 @@ def test_the_status_line_fits_in_sixty_columns_by_dropping_the_least_important()
     assert texts == ["deepseek-v3.2", "88 tok/s", "12.3k in 678 out", "$0.001234"]
     tiny = fit(left_pieces(facts), right_pieces(facts), 5)
     assert [piece.text for piece in tiny[0]] == ["deepseek-v3.2"]
-
-
-async def test_a_draft_is_saved_once_after_the_last_key_and_never_an_older_after_a_newer() -> None:
-    saved: list[str] = []
-    first = asyncio.Event()
-
-    async def save(text: str) -> None:
-        if text == "one":
-            await first.wait()
-        saved.append(text)
-
-    keeper = DraftKeeper(save)
-    keeper.changed("o")
-    keeper.changed("one")
-    slow = asyncio.create_task(keeper.flush())
-    await asyncio.sleep(0)
-    keeper.changed("two")
-    newer = asyncio.create_task(keeper.flush())
-    first.set()
-    await asyncio.gather(slow, newer)
-    assert saved == ["one", "two"]
-    keeper.changed("never")
-    keeper.forget()
-    await keeper.flush()
-    assert saved == ["one", "two"]
 
 
 def test_the_editor_is_visual_then_editor_and_its_arguments_are_kept() -> None:

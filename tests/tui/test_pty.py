@@ -116,7 +116,7 @@ def test_after_sigkill_the_question_the_partial_answer_and_the_draft_are_there(
     terminal.type("my draft")
     terminal.shows("my draft")
     database = private_environment / "data" / "holychat.db"
-    terminal.until(lambda: _stored(database, "answer") and _stored(database, "my draft"), "the checkpoint")
+    terminal.until(lambda: is_stored(database, "answer") and is_stored(database, "my draft"), "the checkpoint")
     terminal.process.kill()
     terminal.wait()
     again = start()
@@ -125,7 +125,7 @@ def test_after_sigkill_the_question_the_partial_answer_and_the_draft_are_there(
     again.shows("question")
 
 
-def _stored(database: Path, text: str) -> bool:
+def is_stored(database: Path, text: str) -> bool:
     import apsw
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
@@ -11,7 +12,6 @@ from holychat.errors import UsageError
 from holychat.tui import slash
 from holychat.tui.completer import Completer
 from holychat.tui.conversation import Conversation
-from holychat.tui.drafts import DraftKeeper
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
 from holychat.tui.screens.chat_view import ChatView
@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.timer import Timer
 
-    from holychat.domain.chat import ChatOptions, Message
+    from holychat.domain.chat import ChatOptions
+    from holychat.tui.unsent import Flight, Unsent
 
 _STATUS_INTERVAL = 0.25
 """Seconds between two updates of the status line while a reply streams."""
+_PATIENCE = 0.3
+"""Seconds that a text may be on its way without being seen anywhere: a keyring may ask for a password first."""
 _WIDE = 100
 """Columns from which the side panel has room beside the conversation."""
 _HIGH = 22
@@ -61,9 +64,6 @@ class ChatScreen(ChatView):
         self.pane = ConversationPane(self.transcript, remapped, id="conversation")
         self.composer = Composer(_PLACEHOLDER, remapped, id="composer")
         self.conversation = Conversation(self.transcript, self, options)
-        self.drafts = DraftKeeper(self.conversation.save_draft)
-        self._editing: Message | None = None
-        self._aside = ""
         self._popup = CompletionList()
         self._completer = Completer(self, self.composer, self._popup, self._submit)
         self._slash = SlashRunner(self)
@@ -111,7 +111,7 @@ class ChatScreen(ChatView):
     def on_composer_edited(self, event: Composer.Edited) -> None:
         """Keep the draft, offer slash commands and files."""
         event.stop()
-        self.drafts.changed(self.unsent_text())
+        self.drafts.changed()
         self._completer.edited()
 
     def on_composer_completion(self, event: Composer.Completion) -> None:
@@ -119,46 +119,61 @@ class ChatScreen(ChatView):
         event.stop()
         self._completer.steer(event.what)
 
-    def on_composer_submitted(self, event: Composer.Submitted) -> None:
-        """Send, run a command, or do nothing for nothing."""
-        event.stop()
-        self._submit(event.text)
+    def action_submit(self) -> None:
+        """Send, run a command, take what is offered, or do nothing for nothing.
+
+        Called in the composer's own queue, so that what is typed after Enter is not taken along or cleared.
+        """
+        if self.composer.completing:
+            self._completer.steer("send")
+        else:
+            self._submit(self.composer.text)
 
     def _submit(self, text: str) -> None:
         if not text.strip():
             return
+        unsent = self.drafts.shown
+        editing = unsent.editing
         try:
-            meant = slash.parse(text) if self._editing is None else text
+            meant = slash.parse(text) if editing is None else text
+            if not isinstance(meant, slash.Invocation) and self.conversation.trouble is not None:
+                _ = self.conversation.chats  # says why not; the text stays where it is
         except UsageError as error:
             self.say(str(error), error=True)
             return
         self._completer.close()
-        editing = self._editing
-        self.composer.set_text("")
-        self.drafts.forget()
         if isinstance(meant, slash.Invocation):
-            self.attempt_or_give_back(text if meant.argument else "", self._slash.run, meant)
+            if meant.name == "new":
+                self.composer.set_text("")
+                self.action_new_chat()
+            elif not meant.argument:
+                self.composer.set_text("")
+                self.attempt(self._slash.run, meant)
+            else:
+                self.attempt(self.carry_out, unsent, self.drafts.enter(text), partial(self._slash.run, meant))
         elif editing is not None:
-            self.cancel_editing()
-            self.attempt_or_give_back(text, self.conversation.edit, editing, meant)
+            self.attempt(self.conversation.edit, unsent, self.drafts.enter(meant), editing)
+        elif self.conversation.has_to_wait():
+            self.drafts.wait(meant)
         else:
-            self.attempt_or_give_back(text, self._send, meant)
+            self.attempt(self._send, unsent, self.drafts.enter(meant, with_files=True))
 
-    async def _send(self, text: str) -> None:
-        if self.conversation.services is not None and not await self.key_is_there():
-            self.conversation.queued = text
-            self.queue_changed(text)
+    async def _send(self, unsent: Unsent, flight: Flight) -> None:
+        slow = self.set_timer(_PATIENCE, self.show_flight)
+        key_is_there = await self.key_is_there()
+        slow.stop()
+        if key_is_there:
+            self.warn_before_sending()
+            await self.conversation.send(unsent, flight)
+        else:
+            self.drafts.wait_again(unsent, flight)
             self.show_first_run()
-            return
-        self.warn_before_sending()
-        await self.conversation.submit(text)
-        self.drafts.changed(self.unsent_text())
 
     def on_composer_leave_to(self, event: Composer.LeaveTo) -> None:
         """Go up to the messages; what waits comes back first."""
         event.stop()
-        if self.conversation.queued and event.where == "last" and not self.composer.text:
-            self.put_back(self.conversation.take_back())
+        if self.drafts.shown.queued and event.where == "last" and not self.composer.text:
+            self.drafts.take_back()
             return
         if self.transcript.message_count:
             self.set_focus(self.pane)
@@ -185,10 +200,10 @@ class ChatScreen(ChatView):
             self._completer.close()
         elif self.conversation.stop():
             pass
-        elif self._editing is not None:
-            self.cancel_editing()
-        elif self.conversation.queued:
-            self.put_back(self.conversation.take_back())
+        elif self.drafts.shown.editing is not None:
+            self.drafts.end_edit()
+        elif self.drafts.shown.queued:
+            self.drafts.take_back()
         else:
             self.focus_composer()
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from holychat.services import Services
     from holychat.tui.app import HolychatApp, StartWith
     from holychat.tui.conversation import Conversation
-    from holychat.tui.drafts import DraftKeeper
+    from holychat.tui.drafts import Drafts
+    from holychat.tui.unsent import Flight, Unsent
     from holychat.tui.widgets.composer import Composer
     from holychat.tui.widgets.transcript import Transcript
 
@@ -32,7 +33,6 @@ class ChatBase(FrameworkScreen):
     app: HolychatApp
     remapped: Mapping[str, str]
     conversation: Conversation
-    drafts: DraftKeeper
     composer: Composer
     transcript: Transcript
     key_words: str = ""
@@ -44,16 +44,13 @@ class ChatBase(FrameworkScreen):
         """Write again."""
         raise NotImplementedError
 
-    def put_back(self, text: str) -> None:
-        """A text that was not sent stands in the composer again."""
-        raise NotImplementedError
+    @property
+    def drafts(self) -> Drafts:
+        """Everything typed and not sent."""
+        return self.conversation.drafts
 
     def chat_changed(self) -> None:
         """Another chat, title or model."""
-        raise NotImplementedError
-
-    def unsent_text(self) -> str:
-        """Everything typed and not sent."""
         raise NotImplementedError
 
     def say(self, text: str, error: bool = False) -> None:
@@ -67,21 +64,23 @@ class ChatBase(FrameworkScreen):
 
     def attempt(self, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Do something that may fail in a way the person should read."""
-        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), "")
+        start_work(self, "", self._attempt, partial(deed, *args, **kwargs))
 
-    def attempt_or_give_back(
-        self, text: str, deed: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        """The same with a text that returns to the composer when it fails."""
-        start_work(self, "", self._attempt, partial(deed, *args, **kwargs), text)
-
-    async def _attempt(self, work: Callable[[], Awaitable[None]], give_back: str) -> None:
+    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except HolychatError as error:
-            if give_back:
-                self.put_back(give_back)
             self.say(str(error), error=True)
+
+    async def carry_out(self, unsent: Unsent, flight: Flight, deed: Callable[[], Awaitable[None]]) -> None:
+        """Do what a text in flight says, which returns to the composer when it fails."""
+        try:
+            await deed()
+        except HolychatError:
+            self.drafts.give_back(unsent, flight)
+            raise
+        unsent.landed(flight)
+        self.drafts.changed()
 
     def copy(self, text: str) -> None:
         """Copy and say how it went."""
@@ -89,21 +88,13 @@ class ChatBase(FrameworkScreen):
 
     async def show_new(self) -> None:
         """An empty chat; the draft of this one is kept."""
-        await self.drafts.flush()
-        await self.conversation.new()
-        self.composer.set_text("")
-        self.drafts.forget()
+        old = self.conversation.new()
         self.focus_composer()
+        await self.drafts.leave(old)
 
     async def show_chat(self, chat_id: int, message_id: int | None = None, *, keep_typed: bool = False) -> None:
         """A stored chat with its draft, before what was typed meanwhile where that is to be kept."""
-        if not keep_typed:
-            await self.drafts.flush()
-        await self.conversation.open(chat_id, message_id)
-        assert self.conversation.chat is not None
-        parts = (self.conversation.chat.draft, self.composer.text if keep_typed else "")
-        self.composer.set_text("\n\n".join(part for part in parts if part.strip()))
-        self.drafts.forget()
+        await self.conversation.open(chat_id, message_id, keep_typed=keep_typed)
         self.focus_composer()
 
     async def begin(self, services: Services, start: StartWith) -> None:
@@ -113,24 +104,28 @@ class ChatBase(FrameworkScreen):
             await self._show_first(start)
         except HolychatError as error:
             self.say(str(error), error=True)
+        self.drafts.chats = services.chats
+        self.drafts.changed()
         self.chat_changed()
-        typed = self.unsent_text()
-        self.drafts.changed(typed)
         if await self.key_is_there():
-            try:
-                await self.conversation.release_queue()
-            except HolychatError as error:
-                self.say(str(error), error=True)
-        elif (self.conversation.queued or not typed) and self.app.screen is self:
+            await self._attempt(self.conversation.release_queue)
+        elif (self.drafts.shown.queued or not self.drafts.shown.draft) and self.app.screen is self:
             self.show_first_run()
+
+    def history_failed(self, error: HolychatError) -> None:
+        """There will be no history in this run: say so, and let what was entered be copied at least."""
+        self.conversation.trouble = error
+        self.drafts.take_back()
+
+    def chat_lost(self) -> None:
+        """The chat shown was deleted: what is typed stays."""
+        self.conversation.lose_chat()
+        self.say("This chat was deleted in another window.")
 
     async def history_changed(self) -> None:
         """Another process has written: show it in the chat and in the list of chats; what is typed here stays."""
         if not await self.conversation.refresh():
-            typed = self.unsent_text()
-            await self.conversation.new()
-            self.drafts.changed(typed)
-            self.say("This chat was deleted in another window.")
+            self.chat_lost()
         refresh = getattr(self.app.screen, "history_changed", None)
         if refresh is not None and self.app.screen is not self:
             await refresh()
@@ -142,7 +137,7 @@ class ChatBase(FrameworkScreen):
         elif start.resume:
             if (chat := await chats.last()) is not None:
                 await self.show_chat(chat.id, keep_typed=True)
-        elif not self.unsent_text() and (chat := await chats.unfinished()) is not None:
+        elif not self.drafts.shown.draft and (chat := await chats.unfinished()) is not None:
             await self.show_chat(chat.id, keep_typed=True)
             what = "Your unsent draft is back." if chat.draft else "The last answer broke off; Up, then c continues it."
             self.say(f"{what} {key_label(keys_in_force(self.remapped)['chat.new'][0])} starts a new chat.")
@@ -160,7 +155,8 @@ class ChatBase(FrameworkScreen):
 
     def _services_or_say(self) -> Services | None:
         if self.conversation.services is None:
-            self.say("Your history is still being opened.")
+            trouble = self.conversation.trouble
+            self.say(trouble.title if trouble is not None else "Your history is still being opened.")
         return self.conversation.services
 
     def watch_key(self) -> None:
@@ -204,10 +200,13 @@ class ChatBase(FrameworkScreen):
         raise NotImplementedError
 
     def show_first_run(self) -> None:
-        """Offer the ways on without a key."""
+        """Offer the ways on without a key, once at a time."""
         if (services := self._services_or_say()) is None:
             return
         from holychat.tui.screens.first_run import FirstRunScreen
+
+        if any(isinstance(screen, FirstRunScreen) for screen in self.app.screen_stack):
+            return
 
         self.app.push_screen(
             FirstRunScreen(services, self.conversation.options, self.key_words, self._key_problem), self._began
@@ -221,8 +220,8 @@ class ChatBase(FrameworkScreen):
         if options is not None:
             await self._adopt(options)
             await self.conversation.release_queue()
-        elif self.conversation.queued:
-            self.put_back(self.conversation.take_back())
+        else:
+            self.drafts.take_back()
 
 
 def _key_words(source: str, detail: str) -> str:

@@ -11,6 +11,7 @@ from holychat.tui.links import checked_address
 from holychat.tui.screens.chat_base import ChatBase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from holychat.domain.chat import Chat
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 class ChatDialogs(ChatBase):
     """What opens other screens."""
 
+    text_in_editor: Callable[[], str] | None = None
+    """Reads what stands in the person's own editor while that is open."""
+
     def action_new_chat(self) -> None:
-        """An empty chat."""
-        self.attempt(self.show_new)
+        """An empty chat, at once: the next key is typed there."""
+        old = self.conversation.new()
+        self.focus_composer()
+        self.attempt(self.drafts.leave, old)
 
     def action_chats(self) -> None:
         """Find a chat."""
@@ -50,8 +56,7 @@ class ChatDialogs(ChatBase):
 
     def _deleted(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:
-            self.conversation.chat = None
-            self.attempt(self.show_new)
+            self.conversation.lose_chat()
 
     def _renamed(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:
@@ -63,9 +68,9 @@ class ChatDialogs(ChatBase):
 
     async def rename(self, title: str) -> None:
         """Give the chat shown another title."""
-        chat = await self.conversation.ensure_chat()
-        await self.conversation.chats.rename(chat.id, title)
-        await self._reread(chat.id)
+        chat_id = await self.conversation.ensure_chat()
+        await self.conversation.chats.rename(chat_id, title)
+        await self._reread(chat_id)
         self.say(f"Renamed to “{clean_line(title, 80)}”.")
 
     def action_rename(self) -> None:
@@ -101,8 +106,8 @@ class ChatDialogs(ChatBase):
 
     async def export_to(self, path: Path, *, overwrite: bool) -> None:
         """Export the chat shown to a file named in a command."""
-        chat = await self.conversation.ensure_chat()
-        await self._export(chat.id, path, overwrite)
+        chat_id = await self.conversation.ensure_chat()
+        await self._export(chat_id, path, overwrite)
         self.say(f"Exported to {absolute(path)}")
 
     async def _export(self, chat_id: int, path: Path, overwrite: bool) -> None:
@@ -139,7 +144,10 @@ class ChatDialogs(ChatBase):
     async def _edit_in_editor(self) -> None:
         from holychat.tui.editor import edit_text
 
-        self.composer.set_text(await edit_text(self.app, self.composer.text))
+        def reading(read: Callable[[], str] | None) -> None:
+            self.text_in_editor = read
+
+        self.composer.set_text(await edit_text(self.app, self.composer.text, reading))
         self.focus_composer()
 
     def on_transcript_link_activated(self, event: Transcript.LinkActivated) -> None:

@@ -12,12 +12,12 @@ from holychat.tui.widgets.queue_line import QueueLine
 from holychat.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from textual.timer import Timer
 
     from holychat.domain.chat import Message
+    from holychat.tui.unsent import Unsent
     from holychat.tui.widgets.conversation_pane import ConversationPane
 
 
@@ -25,8 +25,6 @@ class ChatView(ChatDialogs):
     """What the conversation tells, made visible."""
 
     pane: ConversationPane
-    _editing: Message | None
-    _aside: str
     _status_timer: Timer | None
     _stop_key: str
 
@@ -34,7 +32,7 @@ class ChatView(ChatDialogs):
         """Esc is offered while it does something."""
         if action == "stop":
             busy = self.conversation.reply is not None or self.pane.has_focus
-            return busy or self._editing is not None or bool(self.composer.completing) or bool(self.conversation.queued)
+            return busy or self._is_editing or bool(self.composer.completing) or bool(self.drafts.shown.queued)
         return True
 
     @property
@@ -44,30 +42,44 @@ class ChatView(ChatDialogs):
             return {"chat.stop": "close", "composer.send": "choose"}
         if self.conversation.reply is not None:
             return {"composer.send": "send next"}
-        return {"chat.stop": "cancel" if self._editing is not None else "back"}
+        return {"chat.stop": "cancel" if self._is_editing else "back"}
 
-    def unsent_text(self) -> str:
-        """Everything typed and not sent: what waits, what was put aside for editing, what stands in the composer."""
-        return "\n\n".join(part for part in (self.conversation.queued, self._aside, self.composer.text) if part.strip())
+    @property
+    def _is_editing(self) -> bool:
+        return self.drafts.shown.editing is not None
+
+    def typed_text(self) -> str:
+        """What stands in the composer, or in the person's own editor while that is open."""
+        return (self.text_in_editor() if self.text_in_editor is not None else "") or self.composer.text
+
+    def set_typed(self, text: str) -> None:
+        """Put a text into the composer; one that stands there already keeps its cursor."""
+        if text != self.composer.text:
+            self.composer.set_text(text)
 
     def begin_editing(self, message: Message) -> None:
         """Put a message into the composer; what stood there comes back afterwards."""
-        self._aside = self.unsent_text()
-        self._editing = message
-        self.composer.set_text(message.text)
-        box = self.query_one("#composer-box")
-        box.add_class("-editing")
-        box.border_title = "Editing: Enter sends this instead"
+        self.drafts.edit(message)
         self.focus_composer()
 
-    def cancel_editing(self) -> None:
-        """Leave the message as it is."""
-        self._editing = None
+    def unsent_changed(self, unsent: Unsent) -> None:
+        """Show what waits, and for what, what goes along, and whether a message is being edited."""
+        waiting, files = self.query_one("#queued", QueueLine), self.query_one("#files", QueueLine)
+        if self.conversation.reply is not None:
+            waiting.hint = f"when this reply ends · {self._stop_key} now · ↑ edit"
+        else:
+            waiting.hint = "as soon as everything is ready · ↑ edit"
+        waiting.text = unsent.queued
+        files.hint = "goes with the next message · /attach - takes it back"
+        files.text = ", ".join(file.name for file in unsent.files)
         box = self.query_one("#composer-box")
-        box.remove_class("-editing")
-        box.border_title = None
-        aside, self._aside = self._aside, ""
-        self.composer.set_text(aside)
+        box.set_class(unsent.editing is not None, "-editing")
+        box.border_title = "Editing: Enter sends this instead" if unsent.editing is not None else None
+        self.refresh_bindings()
+
+    def show_flight(self) -> None:
+        """Show what is on its way as waiting: the way is longer than usual."""
+        self.query_one("#queued", QueueLine).text = self.drafts.shown.waiting
 
     def focus_composer(self) -> None:
         """Write again; the message cursor goes."""
@@ -88,8 +100,7 @@ class ChatView(ChatDialogs):
         if self._status_timer is not None:
             (self._status_timer.resume if live is not None else self._status_timer.pause)()
         self._show_status()
-        self.queue_changed(self.conversation.queued)
-        self.refresh_bindings()
+        self.unsent_changed(self.drafts.shown)
 
     def key_rejected(self, provider: str) -> None:
         """Look for the key again with the next message, as it may have been replaced, and tell how to replace it."""
@@ -98,28 +109,6 @@ class ChatView(ChatDialogs):
         commands = key_label(keys_in_force(self.remapped)["chat.commands"][0])
         self.say(f"{commands}, then “Add a key”, takes another key for {clean_line(provider, 40)}.", error=True)
         self.watch_key()
-
-    def queue_changed(self, text: str) -> None:
-        """Show what waits, and for what."""
-        line = self.query_one("#queued", QueueLine)
-        if self.conversation.reply is not None:
-            line.hint = f"when this reply ends · {self._stop_key} now · ↑ edit"
-        else:
-            line.hint = "as soon as everything is ready · ↑ edit"
-        line.text = text
-        self.refresh_bindings()
-
-    def files_changed(self, files: Sequence[Path]) -> None:
-        """Show what goes along."""
-        line = self.query_one("#files", QueueLine)
-        line.hint = "goes with the next message · /attach - takes it back"
-        line.text = ", ".join(file.name for file in files)
-
-    def put_back(self, text: str) -> None:
-        """A text that was not sent stands in the composer again, before what was typed since."""
-        later = self.composer.text
-        self.composer.set_text(f"{text}\n\n{later}" if later.strip() else text)
-        self.focus_composer()
 
     def _show_status(self) -> None:
         self.query_one(StatusLine).facts = facts(self.conversation, self.key_words, self.conversation.last)

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.reactive import var
 from textual.widgets import TextArea
 
-from holychat.tui.keymap import actions_by_key, bindings
+from holychat.tui.keymap import actions_by_key, bindings, keys_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +35,6 @@ class Composer(TextArea):
     """Whether the popup of completions is open."""
 
     @dataclass
-    class Submitted(Message):
-        """Enter was pressed on `text`."""
-
-        text: str
-
-    @dataclass
     class Edited(Message):
         """The text changed; consecutive changes may arrive as one."""
 
@@ -52,7 +46,7 @@ class Composer(TextArea):
 
     @dataclass
     class Completion(Message):
-        """A key for the popup of completions: "up", "down", "take" or "close"."""
+        """A key for the popup of completions: "up", "down" or "take"."""
 
         what: str
 
@@ -79,6 +73,8 @@ class Composer(TextArea):
             highlight_cursor_line=False,
         )
         self._actions = _actions_by_key(remapped)
+        # In this queue as well: what was typed before it belongs to the old chat, what comes after it to the new one.
+        self._actions |= dict.fromkeys(keys_in_force(remapped)["chat.new"], "screen.new_chat")
 
     async def _on_key(self, event: events.Key) -> None:
         if self.completing and (what := {"up": "up", "down": "down"}.get(event.key)):
@@ -114,12 +110,9 @@ class Composer(TextArea):
         event.stop()
         self.post_message(self.Edited(self.text))
 
-    def action_send(self) -> None:
-        """Send the text, or take the marked slash command."""
-        if self.completing:
-            self.post_message(self.Completion("send"))
-        else:
-            self.post_message(self.Submitted(self.text))
+    async def action_send(self) -> None:
+        """Send the text, or take the marked slash command: now, before the next key changes the text."""
+        await self.run_action("screen.submit")
 
     def action_newline(self) -> None:
         """Break the line."""
