@@ -31,10 +31,11 @@ LARGER: dict[str, tuple[int, str]] = {}
 
 BROAD_HANDLERS: dict[str, str] = {
     "holychat/chat/turn.py::_run": "turn task",
+    "holychat/runner.py::_work": "hands it on to the one who awaits the result, as every executor does",
     "holychat/credentials/keyring_access.py::_call": "keyring call",
     "holychat/credentials/keyring_access.py::run": "keyring call (the thread inside)",
 }
-"""Where `except Exception` may stand: "path::function" -> which of the three boundaries it is."""
+"""Where `except Exception` may stand: "path::function" -> which of the three boundaries it is, or why it is none."""
 
 
 def run_tool(*command: str) -> None:

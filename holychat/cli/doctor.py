@@ -75,7 +75,9 @@ def _findings(session: Session, no_network: bool) -> Iterator[Finding]:
     yield _sqlite()
     yield _keyring(session)
     if not no_network:
-        yield from asyncio.run(_providers(session))
+        from holychat.runner import run
+
+        yield from run(_providers(session))
 
 
 def _terminal(session: Session) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -22,8 +21,10 @@ if TYPE_CHECKING:
 @click.pass_obj
 def models(session: Session, provider: str | None, as_json: bool) -> None:
     """List the models that a provider offers, one per line."""
+    from holychat.runner import run
+
     session.start_log()
-    found = asyncio.run(_ask_for_models(session, provider or session.settings.chat.provider))
+    found = run(_ask_for_models(session, provider or session.settings.chat.provider))
     if not as_json:
         for model in found:
             session.out.line(clean_line(model.id))

@@ -104,8 +104,7 @@ class Session:
         Raises:
             HolychatError: The history cannot be opened, or what `body` raises.
         """
-        import asyncio
-
+        from holychat.runner import run
         from holychat.services import open_services
 
         self.start_log()
@@ -117,4 +116,4 @@ class Session:
             finally:
                 await services.close()
 
-        return asyncio.run(work())
+        return run(work())

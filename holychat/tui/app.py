@@ -12,6 +12,7 @@ from textual.app import SystemCommand
 
 from holychat.domain.chat import ChatOptions
 from holychat.errors import HolychatError, SettingsError, UsageError
+from holychat.runner import run
 from holychat.tui.elsewhere import watch_history
 from holychat.tui.framework import FrameworkApp, teach_alt_enter, terminal_driver
 from holychat.tui.keymap import bindings, check_keymap, key_label, keys_in_force
@@ -258,7 +259,7 @@ _MAIN_COMMANDS = (
 def run_app(paths: Paths, settings: Settings, start: StartWith, masker: Masker | None) -> int:
     """Run the app; see `holychat.tui.run`."""
     teach_alt_enter()
-    return asyncio.run(_run(paths, settings, start, masker))
+    return run(_run(paths, settings, start, masker))
 
 
 async def _run(paths: Paths, settings: Settings, start: StartWith, masker: Masker | None) -> int:
