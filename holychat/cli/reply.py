@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Chat, Message
     from holychat.services import Services
 
+_TOOLS = ("tool_calls", "function_call")
+"""Finish reasons of a reply that wants something done before it goes on."""
 _LAST_WORDS = 1.0
 """Seconds that a slow reader still has after a signal."""
 
@@ -182,6 +184,8 @@ def _report(session: Session, message: Message, question: Question) -> int:
     if failure is None:
         if state is MessageState.COMPLETE and message.finish_reason == "length":
             session.report("The reply reached the limit of its length", kept)
+        if message.finish_reason in _TOOLS:
+            session.report("The model asked for tools, which holychat does not offer", "Ask it to answer in words.")
         return ExitCode.DONE if state is MessageState.COMPLETE else ExitCode.CUT_SHORT
     if state is MessageState.INTERRUPTED and (message.text or message.reasoning):
         session.report(failure.title, kept or failure.hint)

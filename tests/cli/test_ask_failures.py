@@ -158,6 +158,15 @@ def test_a_reply_of_which_nothing_arrived_is_a_failure_of_the_server(
     assert (done.status, done.out) == (5, b"")
 
 
+def test_a_model_that_asks_for_tools_is_done_and_it_is_said(connected: Shell, loopback: Loopback) -> None:
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
+    loopback.chat(events_reply(sse(chunk(delta={"tool_calls": [call]}), chunk(finish="tool_calls"), "[DONE]")))
+    done = connected.run("ask", "Hi")
+    assert (done.status, done.out) == (0, b"")
+    assert "asked for tools, which holychat does not offer" in done.error
+    assert told_in_short(done)
+
+
 def test_a_stream_that_just_ends_is_cut_short(connected: Shell, loopback: Loopback) -> None:
     loopback.chat(events_reply(sse(chunk("half a "))))
     done = connected.run("ask", "--json", "Hi")
