@@ -100,14 +100,8 @@ def add_question(
 ) -> Message:
     """A person's message at the end of the conversation; it titles an untitled chat and clears the draft it was.
 
-    Args:
-        connection: Where to.
-        chat_id: The chat.
-        text: What is said.
-        files: What goes along.
-        now_ms: The time.
-        draft: The draft as the sender knows it, and what is left of it; another one that is there stays, unless
-            something is left to be kept. None clears any draft.
+    `draft` is the draft as the sender knows it, and what is left of it; another one that is there stays, unless
+    something is left to be kept. None clears any draft.
     """
     known, left = draft or (None, "")
     text = storable(text)

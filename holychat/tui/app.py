@@ -122,7 +122,11 @@ class HolychatApp(FrameworkApp):
         """A task that outlives screens; an error that it does not handle ends the app, as one in a worker does."""
 
         def done(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            if task.cancelled() or not isinstance(error := task.exception(), Exception):
+                return
+            if self._exit:
+                _LOG.info("%s: ended with the app: %s", name, type(error).__name__)  # its widgets are gone
+            else:
                 self._handle_exception(error)
 
         task = asyncio.create_task(work, name=name)

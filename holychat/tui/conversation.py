@@ -13,7 +13,7 @@ from holychat.tui.live_reply import LiveReply
 from holychat.tui.unsent import Unsent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from holychat.chat.service import ChatService
     from holychat.chat.turn import Turn
@@ -79,18 +79,13 @@ class Conversation:
         self.drafts = Drafts(view, self._create)
         self._transcript = transcript
         self._view = view
-        self._shown = 0
-        """Goes up whenever the transcript shows something else."""
+        self._shown = 0  # goes up whenever the transcript shows something else
         self._replies: dict[int, LiveReply] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def chats(self) -> ChatService:
-        """The chat service.
-
-        Raises:
-            UsageError: The history is still being opened, or cannot be.
-        """
+        """The chat service; a UsageError while the history is still being opened, or where it cannot be."""
         if self.trouble is not None:
             raise UsageError("Nothing can be kept in this run, so nothing is sent", self.trouble.title)
         if self.services is None:
@@ -102,35 +97,21 @@ class Conversation:
         """The running reply of the chat shown."""
         return self._replies.get(self.chat.id) if self.chat is not None else None
 
-    @property
-    def running(self) -> tuple[LiveReply, ...]:
-        """Every running reply, shown or not."""
-        return tuple(self._replies.values())
-
     async def open(self, chat_id: int, message_id: int | None = None, *, keep_typed: bool = False) -> None:
-        """Show a chat and its draft, at its end or at a message; a reply that runs in it goes on being painted.
-
-        Args:
-            chat_id: The chat.
-            message_id: The message to show.
-            keep_typed: What stands in the composer goes along, behind the draft.
-        """
+        """Show a chat and its draft, before what is typed if that is kept; a reply that runs in it goes on."""
         known = self.drafts.of(chat_id)
-        if known is not None and not known.is_needed:
-            known = None  # the store knows it all, and may know something newer
+        stored = known.stored if known is not None else ""
         chat = await self.chats.get(chat_id)
         first, messages = await self.chats.tail(chat_id, _FIRST_PAGE)
+        if known is not None and not known.is_needed and known.stored == stored:
+            known = None  # the store knew it all when it was asked, and may know something newer
         if keep_typed:
             known = self.drafts.shown
             self.drafts.set_typed(known.loaded(chat.id, chat.draft))
         old = self._show(chat, chat.options, known or Unsent(chat.id, chat.draft))
         self.last = _newest_answer(messages)
         live = self._replies.get(chat_id)
-        streaming = live is not None and bool(messages) and messages[-1].id == live.answer.id
-        shown = messages[:-1] if streaming else messages
-        await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
-        if live is not None and streaming:
-            self._transcript.add(live.answer)
+        if await self._paint(chat_id, first, messages, live) and live is not None:
             live.attach(self._transcript)
         if message_id is not None and (position := await self.chats.position_of(message_id)) is not None:
             await self._transcript.jump_to(position)
@@ -198,17 +179,14 @@ class Conversation:
         return self.services is None or self.reply is not None or self.drafts.shown.in_flight
 
     async def send(self, unsent: Unsent, flight: Flight) -> None:
-        """Send a text in flight to the chat it was typed in, whatever is shown by now.
-
-        Raises:
-            HolychatError: It was not sent and is back where it was typed.
-        """
-
-        async def begin(chat_id: int, draft: tuple[str, str]) -> Turn:
-            return await self.chats.send(chat_id, flight.text, flight.files, draft=draft)
-
+        """Send a text in flight to the chat it was typed in, whatever is shown by now; it is given back on failure."""
         shown = self._shown
-        live = await self._launch(unsent, flight, begin)
+        live = await self.drafts.launch(
+            unsent,
+            flight,
+            lambda chat_id, draft: self.chats.send(chat_id, flight.text, flight.files, draft=draft),
+            self._start,
+        )
         await live.begins(_HEAD_START)
         if self.drafts.shown is not unsent:
             return
@@ -220,20 +198,6 @@ class Conversation:
         else:
             await self.open(live.chat_id)  # left and come back to while the question was being stored
 
-    async def _launch(
-        self, unsent: Unsent, flight: Flight, begin: Callable[[int, tuple[str, str]], Awaitable[Turn]]
-    ) -> LiveReply:
-        """Let a text become a message and read its reply. Goes on when the one who waits for it is dropped."""
-
-        async def work() -> LiveReply:
-            return self._start(await self.drafts.send(unsent, flight, begin))
-
-        try:
-            return await asyncio.shield(asyncio.create_task(work()))
-        except HolychatError:
-            self.drafts.give_back(unsent, flight)
-            raise
-
     async def release_queue(self) -> None:
         """Send what waits, if anything does and nothing runs."""
         unsent = self.drafts.shown
@@ -243,17 +207,13 @@ class Conversation:
             await self.send(unsent, flight)
 
     async def edit(self, unsent: Unsent, flight: Flight, message: Message) -> None:
-        """Send another text in place of a message; it and what follows leave the conversation.
-
-        Raises:
-            HolychatError: It was not sent and is back where it was typed.
-        """
+        """Send another text in place of a message; it and what follows leave the conversation."""
 
         async def begin(chat_id: int, draft: tuple[str, str]) -> Turn:
             self._need_quiet()
             return await self.chats.edit(chat_id, message.id, flight.text, draft=draft)
 
-        live = await self._launch(unsent, flight, begin)
+        live = await self.drafts.launch(unsent, flight, begin, self._start)
         if self.drafts.shown is unsent:
             await self._show_again(live)
 
@@ -289,13 +249,19 @@ class Conversation:
         if self.reply is not None:
             raise UsageError("A reply is arriving", "Esc stops it.")
 
+    async def _paint(self, chat_id: int, first: int, messages: Sequence[Message], live: LiveReply | None) -> bool:
+        """Paint the end of a chat, ending with the answer that is arriving; whether there is one."""
+        shown = [message for message in messages if live is None or message.id != live.answer.id]
+        await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
+        if live is None or len(shown) == len(messages):
+            return False
+        self._transcript.add(live.answer)
+        return True
+
     async def _show_again(self, live: LiveReply) -> None:
         """Paint the chat anew after messages left it, ending with the answer that is to come."""
         chat_id = live.chat_id
-        first, messages = await self.chats.tail(chat_id, _FIRST_PAGE)
-        shown = [message for message in messages if message.id != live.answer.id]
-        await self._transcript.show(_Source(self.chats, chat_id), first + len(shown), first, shown)
-        self._transcript.add(live.answer)
+        await self._paint(chat_id, *await self.chats.tail(chat_id, _FIRST_PAGE), live)
         self._watch(live)
 
     def _start(self, turn: Turn) -> LiveReply:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holychat.chat.service import ChatService
     from holychat.chat.turn import Turn
     from holychat.domain.chat import Message
+    from holychat.tui.live_reply import LiveReply
     from holychat.tui.unsent import Flight
 
 DELAY = 0.3
@@ -244,6 +245,28 @@ class Drafts:
             if unsent.chat_id is None:
                 unsent.chat_id = await self._create(unsent)
             return unsent.chat_id
+
+    async def launch(
+        self,
+        unsent: Unsent,
+        flight: Flight,
+        begin: Callable[[int, tuple[str, str]], Awaitable[Turn]],
+        start: Callable[[Turn], LiveReply],
+    ) -> LiveReply:
+        """`send`, then `start` the turn; both are done even when the one who waits for them is dropped.
+
+        Raises:
+            HolychatError: It was not sent and is back where it was typed.
+        """
+
+        async def work() -> LiveReply:
+            return start(await self.send(unsent, flight, begin))
+
+        try:
+            return await asyncio.shield(asyncio.create_task(work()))
+        except HolychatError:
+            self.give_back(unsent, flight)
+            raise
 
     async def send(
         self, unsent: Unsent, flight: Flight, begin: Callable[[int, tuple[str, str]], Awaitable[Turn]]

@@ -297,3 +297,15 @@ def test_costs_per_day_and_model_need_no_scan_of_the_texts(database: Database) -
         ).fetchall()
     )
     assert "COVERING INDEX messages_by_day" in plan[0][3]
+
+
+def test_an_empty_draft_takes_the_place_of_the_one_it_was_and_not_of_a_draft_of_another_window(
+    database: Database,
+) -> None:
+    chat = database.write_now(lambda c: chats.create(c, ChatOptions("offline"), NOW))
+    assert database.write_now(lambda c: chats.save_draft(c, chat.id, "theirs", NOW))
+    assert database.write_now(lambda c: chats.save_draft(c, chat.id, "", NOW, was="mine"))
+    assert database.read_now(lambda c: chats.get(c, chat.id)).draft == "theirs"
+    assert database.write_now(lambda c: chats.save_draft(c, chat.id, "", NOW, was="theirs"))
+    assert database.read_now(lambda c: chats.get(c, chat.id)).draft == ""
+    assert not database.write_now(lambda c: chats.save_draft(c, 99, "lost", NOW))

@@ -146,7 +146,7 @@ async def test_leaving_the_chat_while_a_question_is_being_stored_paints_it_nowhe
         await app.press("ctrl+n")
         await app.until(lambda: conversation.chat is None)
         released.set()
-        await app.until(lambda: conversation.running)
+        await app.until(lambda: conversation._replies)
         await app.pilot.pause(0.05)
         assert "the question" not in app.text()
         app.app.main.attempt(app.app.main.show_chat, chat.id)

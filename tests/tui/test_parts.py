@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,8 @@ from holychat.domain.usage import Cost
 from holychat.errors import UsageError
 from holychat.tui.clipboard import OSC52_LIMIT, copy, osc52
 from holychat.tui.editor import editor_command
-from holychat.tui.files import write_export
+from holychat.tui.files import path_from, write_export
 from holychat.tui.widgets.status_line import Facts, fit, left_pieces, right_pieces
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_native_tool_gets_cleaned_text_and_is_named(tmp_path: Path) -> None:
@@ -122,3 +120,38 @@ def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> N
     assert "self._get_renders(crop)" in inspect.getsource(Compositor._render_chops)
     assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
     assert "_get_terminal_size" in inspect.getsource(LinuxDriver.start_application_mode)
+
+
+def test_an_export_is_private_and_whole_and_follows_a_link(tmp_path: Path) -> None:
+    file = tmp_path / "out.md"
+    write_export(file, "one", overwrite=False)
+    assert file.stat().st_mode & 0o777 == 0o600
+    tmp_path.chmod(0o755)
+    write_export(file, "two", overwrite=True)
+    assert file.read_text() == "two"
+    assert [left.name for left in tmp_path.iterdir()] == ["out.md"]
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    link = tmp_path / "link.md"
+    link.symlink_to(file)
+    write_export(link, "three", overwrite=True)
+    assert link.is_symlink()
+    assert file.read_text() == "three"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "missing/out.md", "."])
+def test_a_name_that_cannot_be_written_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        write_export(tmp_path / name, "text", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError):
+        write_export(pipe, "text", overwrite=True)
+    assert pipe.is_fifo()
+
+
+def test_a_home_that_nobody_has_is_taken_literally() -> None:
+    assert path_from("~nobodyx/a") == Path("~nobodyx/a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +16,8 @@ from tests.tui.driving import driving, gated, settings_for
 from tests.tui.test_chatting import asked_texts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.loopback import Loopback
     from tests.tui.driving import Driver
 

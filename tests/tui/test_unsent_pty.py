@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from tests.support.script import stream_of
@@ -33,14 +35,29 @@ def test_a_text_that_waits_for_a_slow_key_survives_the_end(
     terminal = start(HOLYSHEEP_API_KEY="")
     terminal.shows("Ask anything")
     terminal.type("precious")
-    terminal.shows("precious")
-    terminal.type("\r")
-    terminal.shows("Next: precious")
     database = private_environment / "data" / "holychat.db"
     terminal.until(lambda: is_stored(database, "precious"), "the draft")
+    terminal.type("\r")
+    terminal.shows("Next: precious")
     terminal.process.send_signal(number)
     assert terminal.wait() == (-number if number == signal.SIGKILL else 128 + number)
     assert is_stored(database, "precious")
+
+
+def test_what_is_sent_as_soon_as_the_history_is_open_is_no_draft_as_well(
+    start: Callable[..., Terminal], loopback: Loopback, private_environment: Path
+) -> None:
+    loopback.chat(stream_of("the answer"))
+    terminal = start()
+    terminal.shows("Ask anything")
+    terminal.type("early\r")
+    terminal.shows("the answer")
+    time.sleep(0.6)  # longer than a draft waits to be stored
+    terminal.process.kill()
+    terminal.wait()
+    connection = apsw.Connection(str(private_environment / "data" / "holychat.db"))
+    assert list(connection.execute("SELECT draft FROM chats")) == [("",)]
+    connection.close()
 
 
 def test_keys_after_enter_and_after_ctrl_n_in_one_burst_go_where_they_belong(
@@ -62,7 +79,7 @@ def test_a_signal_while_the_editor_is_open_keeps_what_was_written_there(
     start: Callable[..., Terminal], private_environment: Path, tmp_path: Path
 ) -> None:
     editor = tmp_path / "editor.sh"
-    editor.write_text('#!/bin/sh\nprintf \'written in the editor\' > "$1"\necho "$1" > $0.name\necho OPEN\nsleep 30\n')
+    editor.write_text("#!/bin/sh\nprintf 'written in the editor' > \"$1\"\necho OPEN\nsleep 30\n")
     editor.chmod(0o755)
     terminal = start(EDITOR=str(editor), VISUAL="")
     terminal.shows("HOLYSHEEP_API_KEY")

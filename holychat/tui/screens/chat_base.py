@@ -119,6 +119,8 @@ class ChatBase(FrameworkScreen):
 
     def chat_lost(self) -> None:
         """The chat shown was deleted: what is typed stays."""
+        if not self.app.is_running:
+            return  # nothing is shown any more
         self.conversation.lose_chat()
         self.say("This chat was deleted in another window.")
 
