@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _STATUS_INTERVAL = 0.25
 """Seconds between two updates of the status line while a reply streams."""
+_UNTIL_SENT = 0.010
+"""Seconds without painting after Enter: the request is on its way before the first frame, and one frame shows both that
+the composer is empty and that the question stands above it."""
 _PATIENCE = 0.3
 """Seconds that a text may be on its way without being seen anywhere: a keyring may ask for a password first."""
 _WIDE = 100
@@ -142,6 +145,7 @@ class ChatScreen(ChatView):
             self.say(str(error), error=True)
             return
         self._completer.close()
+        self.app.hold_painting(_UNTIL_SENT)
         if isinstance(meant, slash.Invocation):
             if meant.name == "new":
                 self.composer.set_text("")
