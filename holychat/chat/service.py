@@ -116,7 +116,7 @@ class ChatService:
         return await self._database.write(lambda c: chats.set_options(c, chat_id, options))
 
     async def save_draft(self, chat_id: int, text: str, *, was: str | None = None) -> bool:
-        """Keep what stands in the composer; an empty text clears the draft `was` alone. False where the chat is gone."""
+        """Keep what stands in the composer; an empty text clears `was` alone. False where the chat is gone."""
         return await self._database.write(lambda c: chats.save_draft(c, chat_id, text, _now_ms(), was=was))
 
     # Messages
@@ -207,7 +207,7 @@ class ChatService:
     async def edit(
         self, chat_id: int, message_id: int, text: str, *, stream: bool = True, draft: tuple[str, str] = ("", "")
     ) -> Turn:
-        """Ask a question differently: it and all after it are replaced, its files go along, a draft stays but for `draft`.
+        """Ask a question differently: it and all after it are replaced, its files go along; drafts stay.
 
         Raises:
             UsageError: It is not a question of the conversation, it would be empty, or an answer is still arriving.

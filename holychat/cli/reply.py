@@ -39,7 +39,8 @@ async def answer(session: Session, services: Services, question: Question) -> in
     """
     with _Interruption() as interruption:
         chat = await _chat_for(session, services, question)
-        turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream)
+        # The draft, if there is one, is not this question but what someone is writing in a window.
+        turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream, draft=("", ""))
         interruption.attach(turn)
         try:
             message = await _Printer(session, turn, live=not question.as_json).run(interruption.happened)

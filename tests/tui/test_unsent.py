@@ -14,6 +14,7 @@ from holychat.tui.app import StartWith
 from tests.support.script import Gate, stream_of
 from tests.tui.driving import driving, gated, settings_for
 from tests.tui.test_chatting import asked_texts
+from tests.tui.test_elsewhere import shell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +120,16 @@ async def test_a_window_that_changed_nothing_leaves_the_draft_of_another_one(loo
         await other.close()
     async with driving(settings, start=StartWith(chat=1)) as app:
         assert app.composer == "of the other window"
+
+
+async def test_a_question_from_the_shell_leaves_the_draft_of_a_window(loopback: Loopback) -> None:
+    loopback.chat(stream_of("answer"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("question")
+        await app.type("precious")
+        await stores(app, {1: "precious"})
+        await shell("ask", "--continue", "-p", "offline", "What can you do?")
+        await stores(app, {1: "precious"})
 
 
 async def test_an_edit_ends_when_the_chat_is_left_and_what_was_put_aside_stays_with_it(loopback: Loopback) -> None:
