@@ -30,6 +30,19 @@ class Services:
     registry: ProviderRegistry
     chats: ChatService
 
+    async def check_key(self, provider: str, value: str) -> None:
+        """Try a key that was typed with a call that costs nothing; it is not kept, and no other key is used.
+
+        Raises:
+            UsageError: The value cannot be a key.
+            KeyRejected: The provider does not accept it.
+            ProviderError: It could not be checked.
+        """
+        from holychat.credentials.secret import checked_secret
+
+        self.masker.add(value.strip())
+        await self.registry.check_key(provider, checked_secret(value, "What was given"))
+
     async def close(self) -> None:
         """Store what is arriving, close connections and the database. A second call does nothing."""
         await self.chats.close()

@@ -54,8 +54,15 @@ def three_ways(provider: str, variable: str) -> str:
     )
 
 
-def key_missing(info: ProviderInfo, answer: KeyAnswer, variable: str) -> KeyMissing:
-    """The error for a provider whose key was not found: what went wrong, and every way that is open."""
+def key_missing(info: ProviderInfo, answer: KeyAnswer | None = None, variable: str = "") -> KeyMissing:
+    """The error for a provider whose key was not found: what went wrong, and every way that is open.
+
+    Args:
+        info: The provider.
+        answer: What the ladder said; None where no ladder was asked.
+        variable: The environment variable that would hold the key; empty where there is none.
+    """
+    answer = answer or KeyAnswer(None, KeySource.MISSING)
     if answer.trouble is not None:
         hint = f"{answer.problem}. {three_ways(info.name, variable)}"
     else:

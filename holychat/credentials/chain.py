@@ -48,6 +48,8 @@ class KeyChain:
         self._keyring = keyring or KeyringAccess()
         self._memory: dict[str, Secret] = {}
         self._found: dict[str, KeyAnswer] = {}
+        self._rejected: set[str] = set()
+        """Providers that did not accept the key that was typed last."""
         self._lock = threading.RLock()
 
     def lookup(self, info: ProviderInfo) -> KeyAnswer:
@@ -93,10 +95,11 @@ class KeyChain:
         Raises:
             KeyMissing: A key is needed and no rung has one; the hint tells the ways that are open.
         """
-        answer = await self.find(info)
-        if not answer.usable:
-            raise key_missing(info, answer, key_variable(self._settings, info.name))
-        return answer
+        return self._usable(info, await self.find(info))
+
+    def require_now(self, info: ProviderInfo) -> KeyAnswer:
+        """The blocking twin of `require`."""
+        return self._usable(info, self.lookup(info))
 
     def status(self, info: ProviderInfo) -> tuple[KeyAnswer, ...]:
         """Every rung on its own, in order, asked afresh: what it has, or why it has nothing. Blocking."""
@@ -112,6 +115,7 @@ class KeyChain:
         secret = self._learn(value, "What was given")
         with self._lock:
             self._memory[name] = secret
+            self._rejected.discard(name)
             self._found.pop(name, None)
 
     def use(self, name: str, value: str) -> None:
@@ -125,10 +129,21 @@ class KeyChain:
             self._found[name] = KeyAnswer(self._memory[name], KeySource.MEMORY)
 
     def forget(self, name: str) -> None:
-        """Forget what was typed and what was found for a provider; the next look asks every rung again."""
-        with self._lock:
-            self._memory.pop(name, None)
+        """Forget what was typed and found for a provider; the next look asks every rung again. Never blocks."""
+        self._memory.pop(name, None)
+        self._found.pop(name, None)
+
+    def reject(self, name: str, secret: Secret) -> None:
+        """The provider does not accept this key: do not use it again, so that one given meanwhile is found.
+
+        Never blocks: it takes no lock, which a rung that waits for a person may hold.
+        """
+        known = self._found.get(name)
+        if known is not None and known.secret == secret:
             self._found.pop(name, None)
+        if self._memory.get(name) == secret:
+            self._memory.pop(name, None)
+            self._rejected.add(name)
 
     def store(self, name: str, value: str) -> KeyAnswer:
         """Put a key into the keyring and read it back. Blocking.
@@ -164,6 +179,11 @@ class KeyChain:
             return self._keyring.describe()
         except KeyringError as error:
             return f"{error.trouble.value}: {error.title}"
+
+    def _usable(self, info: ProviderInfo, answer: KeyAnswer) -> KeyAnswer:
+        if not answer.usable:
+            raise key_missing(info, answer, key_variable(self._settings, info.name))
+        return answer
 
     def _learn(self, value: str, where: str) -> Secret:
         # The mask comes before the check, so that not even a refused value can get into a log.
@@ -221,7 +241,8 @@ class KeyChain:
             return KeyAnswer(None, KeySource.COMMAND, detail, problem=error.title)
 
     def _from_memory(self, info: ProviderInfo) -> KeyAnswer:
-        return KeyAnswer(self._memory.get(info.name), KeySource.MEMORY)
+        problem = "The key that was typed was not accepted" if info.name in self._rejected else ""
+        return KeyAnswer(self._memory.get(info.name), KeySource.MEMORY, problem=problem)
 
     def _answer(self, value: str, source: KeySource, detail: str) -> KeyAnswer:
         if not value.strip():

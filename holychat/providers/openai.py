@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from holychat.credentials.answer import key_missing
 from holychat.domain.request import ModelInfo
-from holychat.errors import KeyMissing, ReplyBroken, RequestRefused
+from holychat.errors import KeyRejected, ReplyBroken, RequestRefused
 from holychat.log import Masker
 from holychat.providers.exchange import Exchange
 from holychat.providers.failures import Translator
@@ -18,7 +19,7 @@ from holychat.settings import NetworkSettings
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
     import httpx
 
@@ -48,6 +49,7 @@ class OpenAIProvider:
         network: Timeouts.
         masker: Learns the key, and masks everything a server or a library says.
         transport: What answers in place of the network, for the offline provider.
+        on_rejected: Called with a key that the server does not know, or that cannot be sent.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class OpenAIProvider:
         network: NetworkSettings | None = None,
         masker: Masker | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        on_rejected: Callable[[Any], None] | None = None,
     ) -> None:
         self.info = info
         self._key = key
@@ -66,6 +69,8 @@ class OpenAIProvider:
         self._pool = HttpPool(clean_line(info.name, 40), info.base_url, self._network, transport)
         self._translator = Translator(info, self._masker)
         self._dialects: dict[str, Dialect] = {}
+        self._on_rejected = on_rejected
+        self._sent_key: Revealable | None = None
         self._carries_key = info.needs_key
         self._warned = False
 
@@ -74,30 +79,33 @@ class OpenAIProvider:
 
     async def stream(self, request: ReplyRequest) -> AsyncGenerator[ReplyEvent, None]:
         """See `Provider.stream`."""
-        exchange = await self._ask(request, stream=True, idle_seconds=self._network.idle_timeout)
-        try:
-            while events := await exchange.next_events():
-                for event in events:
-                    yield event
-            await exchange.drain()
-        finally:
-            await exchange.close()
+        with self._watching_key():
+            exchange = await self._ask(request, stream=True, idle_seconds=self._network.idle_timeout)
+            try:
+                while events := await exchange.next_events():
+                    for event in events:
+                        yield event
+                await exchange.drain()
+            finally:
+                await exchange.close()
 
     async def complete(self, request: ReplyRequest) -> Reply:
         """See `Provider.complete`. Waits at least ten minutes, as the whole reply is made before a byte of it comes."""
         seconds = max(_WHOLE_REPLY_SECONDS, self._network.idle_timeout)
-        exchange = await self._ask(request, stream=False, idle_seconds=seconds)
-        try:
-            return await exchange.reply()
-        finally:
-            await exchange.close()
+        with self._watching_key():
+            exchange = await self._ask(request, stream=False, idle_seconds=seconds)
+            try:
+                return await exchange.reply()
+            finally:
+                await exchange.close()
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See `Provider.models`."""
         exchange = Exchange(self._pool, self._translator, min(_MODELS_SECONDS, self._network.idle_timeout))
         try:
-            await exchange.open(await self._request("GET", "/models"))
-            entries = await exchange.models()
+            with self._watching_key():
+                await exchange.open(await self._request("GET", "/models"))
+                entries = await exchange.models()
         except ReplyBroken as broken:
             raise self._translator.no_list(broken) from None
         finally:
@@ -119,6 +127,16 @@ class OpenAIProvider:
     async def aclose(self) -> None:
         """See `Provider.aclose`."""
         await self._pool.aclose()
+
+    @contextlib.contextmanager
+    def _watching_key(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyRejected as rejected:
+            # With 403 the key is known and lacks a right, or its owner is in the wrong place.
+            if rejected.status in (None, 401) and self._on_rejected is not None and self._sent_key is not None:
+                self._on_rejected(self._sent_key)
+            raise
 
     async def _ask(self, request: ReplyRequest, *, stream: bool, idle_seconds: float) -> Exchange:
         """Send a request for a reply; once more, in other words, where a 400 says which parameter it does not know."""
@@ -165,9 +183,9 @@ class OpenAIProvider:
         found = await asyncio.to_thread(self._key) if callable(self._key) else self._key
         if found is None:
             if self.info.needs_key:
-                name = clean_line(self.info.name, 40)
-                raise KeyMissing(f"There is no key for {name}", f"`holychat keys set {name}` stores one.")
+                raise key_missing(self.info)
             return ""
+        self._sent_key = found
         key = found.reveal()
         self._masker.add(key)
         self._carries_key = True

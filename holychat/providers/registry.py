@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from holychat.domain.request import ProviderInfo
-from holychat.errors import SettingsError, UsageError
+from holychat.errors import RequestRefused, SettingsError, UsageError
 from holychat.providers.http import is_loopback
 from holychat.providers.local import USUAL_SERVERS, LocalProvider, LocalServer, find_local_servers
 from holychat.text import clean_line
@@ -90,12 +90,30 @@ class ProviderRegistry:
             UsageError: There is none.
         """
         if name not in self._built:
-            info = self.info(name)
-            if info.kind == "offline" or (info.base_url and info.model):
-                self._built[name] = self._build(info)
-            else:
-                self._built[name] = LocalProvider(info, self._build, self.find_local, self._local_servers)
+            self._built[name] = self._make(self.info(name))
         return self._built[name]
+
+    async def check_key(self, name: str, secret: Secret) -> None:
+        """Ask the provider for its models with exactly this key, whatever other keys there are. It costs nothing.
+
+        Raises:
+            KeyRejected: The provider does not accept it.
+            ProviderError: It could not be checked: no answer, or a server without a list of models.
+            UsageError: There is no such provider.
+        """
+        provider = self._make(self.info(name), secret)
+        try:
+            await provider.models()
+        except RequestRefused as refused:
+            if refused.status not in (404, 405):
+                raise
+            title = f"{clean_line(name, 40)} has no list of models to check a key with"
+        else:
+            return
+        finally:
+            await provider.aclose()
+        # Anything else that tells a good key from a bad one would cost money.
+        raise RequestRefused(title, "The first message will tell whether it works.", provider=name)
 
     async def find_local(self) -> tuple[LocalServer, ...]:
         """Model servers that answer on the usual ports of this machine; takes a second at most and never raises."""
@@ -106,7 +124,14 @@ class ProviderRegistry:
         for provider in self._built.values():
             await provider.aclose()
 
-    def _build(self, info: ProviderInfo) -> Provider:
+    def _make(self, info: ProviderInfo, secret: Secret | None = None) -> Provider:
+        build = partial(self._build, secret=secret)
+        if info.kind == "offline" or (info.base_url and info.model):
+            return build(info)
+        return LocalProvider(info, build, self.find_local, self._local_servers)
+
+    def _build(self, info: ProviderInfo, secret: Secret | None = None) -> Provider:
+        """A provider that uses `secret`; None: what the ladder has, found anew for each request."""
         from holychat.providers.openai import OpenAIProvider
 
         transport: httpx.AsyncBaseTransport | None = None
@@ -119,14 +144,15 @@ class ProviderRegistry:
         return OpenAIProvider(
             info,
             # Bound to this provider's own info: no other provider's rung can ever be asked here.
-            key=partial(self._key, info),
+            key=secret or partial(self._key, info),
+            on_rejected=partial(self._keychain.reject, info.name) if secret is None else None,
             network=self._settings.network,
             masker=self._masker,
             transport=transport,
         )
 
     def _key(self, info: ProviderInfo) -> Secret | None:
-        return self._keychain.lookup(info).secret
+        return self._keychain.require_now(info).secret
 
 
 def _merged(settings: Settings) -> dict[str, ProviderInfo]:

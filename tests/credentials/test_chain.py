@@ -243,6 +243,30 @@ def test_a_key_that_is_typed_to_be_used_goes_first_until_it_is_forgotten(use_bac
     assert not chain.lookup(OPENAI).usable
 
 
+def test_a_rejected_key_is_looked_for_again_and_a_typed_one_is_gone(use_backend: UseBackend) -> None:
+    backend = Working(holysheep="sk-stale-one")
+    use_backend(backend)
+    chain = chain_of()
+    stale = chain.lookup(HOLYSHEEP).secret
+    assert stale is not None
+    backend.passwords["holysheep"] = "sk-stored-meanwhile"
+    assert found(chain.lookup(HOLYSHEEP))[0] == "sk-stale-one"
+    chain.reject("holysheep", stale)
+    assert found(chain.lookup(HOLYSHEEP))[0] == "sk-stored-meanwhile"
+    chain.reject("holysheep", stale)  # a reply to a request from before says nothing of the key in use
+    backend.passwords.clear()
+    assert found(chain.lookup(HOLYSHEEP))[0] == "sk-stored-meanwhile"
+
+    chain.use("openai", "sk-typed-wrong")
+    typed = chain.lookup(OPENAI).secret
+    assert typed is not None
+    chain.reject("openai", typed)
+    answer = chain.lookup(OPENAI)
+    assert (answer.usable, answer.problem) == (False, "The key that was typed was not accepted")
+    chain.use("openai", "sk-typed-right")
+    assert chain.lookup(OPENAI).problem == ""
+
+
 def test_a_stored_key_is_found_at_once_and_gone_when_deleted(use_backend: UseBackend) -> None:
     use_backend(Working())
     chain = chain_of()

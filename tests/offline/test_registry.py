@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holychat.credentials.chain import KeyChain
+from holychat.credentials.secret import Secret
 from holychat.domain.chat import Role
 from holychat.domain.events import ReplyStarted
 from holychat.domain.request import PromptMessage, ReplyRequest
-from holychat.errors import KeyMissing, RequestRefused, SettingsError, Unreachable, UsageError
+from holychat.errors import KeyMissing, KeyRejected, RequestRefused, SettingsError, Unreachable, UsageError
 from holychat.log import Masker
 from holychat.providers.registry import ProviderRegistry
 from holychat.settings import Settings, load_settings, parse_settings
-from tests.support.loopback import FOREVER, Loopback, Script, json_reply, stream_of, whole
+from tests.support.loopback import FOREVER, Loopback, Script, error_reply, json_reply, stream_of, whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,11 +132,39 @@ async def test_each_provider_gets_its_own_key_and_no_other(loopback: Loopback) -
     assert sent == ["Bearer sk-of-holysheep", "Bearer sk-of-openai", "Bearer sk-of-mine", None, None]
 
 
+async def test_a_key_is_checked_by_its_value_whatever_the_ladder_holds(loopback: Loopback) -> None:
+    registry = registry_of(f'[providers.mine]\nbase_url = "{loopback.base_url}"\nkey_env = "MINE_API_KEY"', KEYS)
+    loopback.models("m")
+    await registry.check_key("mine", Secret("sk-pasted"))
+    loopback.on("/v1/models", error_reply(401, "no such key"), method="GET")
+    with pytest.raises(KeyRejected):
+        await registry.check_key("mine", Secret("sk-pasted-wrong"))
+    loopback.on("/v1/models", error_reply(404, "not found"), method="GET")
+    with pytest.raises(RequestRefused, match="no list of models"):
+        await registry.check_key("mine", Secret("sk-pasted"))
+    sent = [(request.path, request.headers.get("authorization")) for request in loopback.requests]
+    assert sent == [("/v1/models", f"Bearer sk-pasted{rest}") for rest in ("", "-wrong", "")]
+
+
+@pytest.mark.parametrize(("status", "second"), [(401, "sk-new-one"), (403, "sk-old-one")])
+async def test_a_key_that_was_not_accepted_is_looked_for_again(loopback: Loopback, status: int, second: str) -> None:
+    loopback.chat(error_reply(status, "no"), whole("Hi"))
+    environ = {"MINE_API_KEY": "sk-old-one"}
+    toml = f'[providers.mine]\nbase_url = "{loopback.base_url}"\nmodel = "m"\nkey_env = "MINE_API_KEY"'
+    registry = registry_of(toml, environ)
+    with pytest.raises(KeyRejected):
+        await registry.get("mine").complete(ReplyRequest("m", HELLO))
+    environ["MINE_API_KEY"] = "sk-new-one"
+    await registry.get("mine").complete(ReplyRequest("m", HELLO))
+    await registry.aclose()
+    assert loopback.requests[-1].headers["authorization"] == f"Bearer {second}"
+
+
 async def test_without_its_own_key_a_provider_sends_nothing(loopback: Loopback) -> None:
     loopback.chat(whole("Hi"))
     toml = f'[providers.mine]\nbase_url = "{loopback.base_url}"\nmodel = "m"\nneeds_key = true'
     registry = registry_of(toml, KEYS)
-    with pytest.raises(KeyMissing):
+    with pytest.raises(KeyMissing, match="No key for mine"):
         await registry.get("mine").complete(ReplyRequest("m", HELLO))
     await registry.aclose()
     assert loopback.requests == []

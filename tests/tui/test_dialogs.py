@@ -235,6 +235,29 @@ async def test_a_rejected_key_is_forgotten_so_that_nothing_is_asked_with_it(loop
         await app.screen("FirstRunScreen")
 
 
+async def test_a_wrong_key_pasted_over_a_good_one_is_told_and_the_good_one_stays(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-good-key-000")
+    settings = _without_key(loopback)
+    settings.providers["test"] = msgspec.structs.replace(settings.providers["test"], key_env="TEST_KEY")
+    loopback.on("/v1/models", error_reply(401, "bad key"), method="GET")
+    loopback.chat(stream_of("thank you"))
+    async with driving(settings) as app:
+        await app.shows("key: TEST_KEY")
+        app.app.main.show_first_run()
+        await app.screen("FirstRunScreen")
+        await app.press("down", "enter")
+        await app.type("sk-wrong-key-111")
+        await app.press("enter")
+        await app.shows("it was forgotten again")
+        assert loopback.requests[-1].headers["authorization"] == "Bearer sk-wrong-key-111"
+        await app.press("escape", "escape")
+        await app.screen("ChatScreen")
+        await app.asked("Hello")
+        assert loopback.requests[-1].headers["authorization"] == "Bearer sk-good-key-000"
+
+
 async def test_a_key_that_is_rejected_later_is_replaced_without_a_restart(
     loopback: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,8 +65,8 @@ class FirstRunScreen(Dialog[ChatOptions]):
         if self._key_words.startswith("key: "):
             source = clean_line(self._key_words.removeprefix("key: "), 60)
             return f"The {self._provider} key in use comes from: {source}. One that is pasted here takes its place."
-        problem = f" {clean_line(self._problem, 200)}." if self._problem else ""
-        return f"No {self._provider} key was found.{problem} How would you like to begin?"
+        found = f"No usable {self._provider} key: {clean_line(self._problem, 200)}."
+        return f"{found if self._problem else f'No {self._provider} key was found.'} How would you like to begin?"
 
     def _ways(self) -> list[Option]:
         local = "looking for Ollama, llama.cpp, LM Studio and vLLM…"
@@ -96,8 +96,8 @@ class FirstRunScreen(Dialog[ChatOptions]):
         if not servers:
             ways.replace_option_prompt("local", _way("Use a local server", "none found on this machine"))
             return
-        first = servers[0]
-        self._local = (f"{first.name} at {first.base_url}", first.models[0] if first.models else "")
+        first = next((server for server in servers if server.models), servers[0])
+        self._local = (f"{first.name} at {first.base_url}", first.chat_model)
         ways.replace_option_prompt("local", self._ways()[1].prompt)
         ways.enable_option("local")
 
@@ -137,10 +137,10 @@ class FirstRunScreen(Dialog[ChatOptions]):
         name, keychain = self._options.provider, self._services.keychain
         self._hint("Checking the key…")
         try:
-            keychain.use(name, key)
-            told = await self._check(name)
+            told = await self._check(name, key)
+            # In a thread, because looking for another key may be waiting for a person.
+            await asyncio.to_thread(keychain.use, name, key)
         except (UsageError, KeyRejected) as error:
-            keychain.forget(name)
             self._rejected(error)
             return
         self._hint("Putting it into the keyring…")
@@ -163,13 +163,13 @@ class FirstRunScreen(Dialog[ChatOptions]):
         found = await keychain.find(self._services.registry.info(name))
         if found.source is kept.source:
             return f"It is kept in the {kept.detail}."
-        keychain.use(name, key)
+        await asyncio.to_thread(keychain.use, name, key)
         return f"It is kept in the {kept.detail}, but at the next start {clean_line(found.detail, 60)} goes first."
 
-    async def _check(self, name: str) -> str:
+    async def _check(self, name: str, key: str) -> str:
         try:
-            await self._services.registry.get(name).models()
-        except KeyRejected:
+            await self._services.check_key(name, key)
+        except (UsageError, KeyRejected):
             raise
         except HolychatError as error:
             return f"The key could not be checked: {error.title}."
