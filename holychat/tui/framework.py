@@ -205,7 +205,7 @@ class FrameworkApp(App[int]):
     def _paint_again(self) -> None:
         self._end_batch()
         if self._running and not self._batch_count:
-            self.screen._on_timer_update()  # at once: the next tick of the screen's timer would be another wait
+            self.screen._on_timer_update()  # noqa: SLF001  at once: the next tick of the timer would be another wait
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's filters, then ours; under NO_COLOR only ours."""
