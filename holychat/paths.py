@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,16 +67,38 @@ def make_private_directory(path: Path) -> Path:
     return path
 
 
-def write_private_file(path: Path, text: str) -> None:
-    """Write a whole text file with mode 0600, so that a full disk or a crash leaves the old one as it was."""
-    make_private_directory(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_private_file(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a whole text file with mode 0600, so that a full disk or a crash leaves an old one as it was. Blocking.
+
+    Args:
+        path: Where to, in a folder that is there; its last part is not followed where it is a link.
+        text: The text; what UTF-8 cannot carry becomes "?".
+        overwrite: Whether a file that is there may be replaced.
+
+    Raises:
+        FileExistsError: There is something already, and it may not be replaced.
+        IsADirectoryError: It is a folder.
+        OSError: It cannot be written, or is no file that could be replaced.
+        ValueError: The path holds a NUL.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if overwrite and path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
+    if not overwrite:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    temporary: Path | None = None
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if not overwrite:
+            path.unlink(missing_ok=True)
+        raise

@@ -37,11 +37,12 @@ def init(session: Session) -> None:
     """Write a commented settings file; one that is there already is never touched."""
     from importlib.resources import files
 
-    from holychat.paths import write_private_file
+    from holychat.paths import make_private_directory, write_private_file
 
     file = session.paths.config_file
     if file.exists() or file.is_symlink():
         raise UsageError(f"There is a settings file already: {file}", "Edit it, or move it away first.")
+    make_private_directory(file.parent)
     write_private_file(file, files("holychat.cli").joinpath("config.toml").read_text(encoding="utf-8"))
     session.out.line(str(file))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
-import tempfile
 from pathlib import Path
 
 from holychat.errors import UsageError
+from holychat.paths import write_private_file
 
 
 def path_from(text: str) -> Path:
@@ -57,7 +56,7 @@ def write_export(path: Path, text: str, *, overwrite: bool) -> None:
         UsageError: The file is there already, is none, or cannot be written.
     """
     try:
-        _write_whole(Path(os.path.realpath(path)), text, overwrite=overwrite)
+        write_private_file(Path(os.path.realpath(path)), text, overwrite=overwrite)
     except FileExistsError:
         raise UsageError(f"{path} is there already", "Press Enter again to replace it, or change the name.") from None
     except IsADirectoryError:
@@ -66,30 +65,6 @@ def write_export(path: Path, text: str, *, overwrite: bool) -> None:
         raise UsageError("This name cannot be that of a file", "Choose another name.") from None
     except OSError as error:
         raise UsageError(f"Cannot write {_short(path)}: {error.strerror}", "Choose another place.") from None
-
-
-def _write_whole(path: Path, text: str, *, overwrite: bool) -> None:
-    if path.is_dir():
-        raise IsADirectoryError
-    if overwrite and path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is a device or a pipe")
-    if not overwrite:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    temporary: Path | None = None
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        if not overwrite:
-            path.unlink(missing_ok=True)
-        raise
 
 
 def _short(path: Path) -> str:
