@@ -97,7 +97,10 @@ class StoreTooNew(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """The database file is not a database, or is damaged; it is never deleted, only moved aside on request."""
+    """The database file is not a database, or is damaged; it is never deleted.
+
+    `holychat history move-aside` keeps it under another name.
+    """
 
 
 class StoreFull(StoreError):

@@ -241,10 +241,6 @@ class ChatService:
 
         return await self._turns.begin(begin, stream=stream)
 
-    def live_turn(self, chat_id: int) -> Turn | None:
-        """The turn that is running in this chat in this process."""
-        return self._turns.live(chat_id)
-
     # Life
 
     async def recover(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def history() -> None:
-    """Chats of the past: list, search, show, export, delete."""
+    """Chats of the past: list, search, show, export, delete; and what to do with a damaged history."""
 
 
 @history.command("list", short_help="List chats, the latest first.")
@@ -92,11 +91,10 @@ def export(session: Session, chat: int | None, form: Literal["markdown", "json"]
     if output is None:
         session.out.write(text if text.endswith("\n") else text + "\n")
         return
+    from holychat.paths import write_private_file
     from holychat.text import replace_surrogates
 
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(replace_surrogates(text))
+    write_private_file(output, replace_surrogates(text))
     session.out.line(str(output))
 
 
@@ -111,12 +109,9 @@ def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
         return [await find_chat(services, chat) for chat in chats]
 
     found = {chat.id: chat for chat in session.with_services(read)}
-    if not yes:
-        if not is_terminal(sys.stdin):
-            raise UsageError("Nobody is there to confirm that", "Add --yes to delete without being asked.")
-        for chat in found.values():
-            title = clean_line(chat.title) or "untitled"
-            click.confirm(f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?", abort=True, err=True)
+    for chat in () if yes else found.values():
+        title = clean_line(chat.title) or "untitled"
+        _confirm(f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?")
 
     async def delete_all(services: Services) -> None:
         for chat_id in found:
@@ -124,6 +119,35 @@ def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
 
     session.with_services(delete_all)
     session.out.line(f"Deleted {', '.join(f'chat {chat_id}' for chat_id in found)}.")
+
+
+@history.command("move-aside", short_help="Set a damaged history aside, so that a new one can begin.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def move_aside(session: Session, yes: bool) -> None:
+    """Set a damaged history aside under another name, so that a new one can begin. Nothing is deleted.
+
+    A history that is sound is left where it is. Close every other holychat first.
+    """
+    from holychat.store.database import damage_of
+    from holychat.store.files import move_aside
+
+    database = session.paths.database
+    if not database.exists():
+        raise UsageError("There is no history yet", "Nothing has to be moved; the first chat begins one.")
+    if (damage := damage_of(database)) is None:
+        session.out.line("The history is sound; it stays where it is.")
+        return
+    if not yes:
+        session.warn(damage.title)
+        _confirm("Set it aside and begin a new history with the next chat?")
+    session.out.line(f"The damaged history is kept as {move_aside(database)}.")
+
+
+def _confirm(question: str) -> None:
+    if not is_terminal(sys.stdin):
+        raise UsageError("Nobody is there to confirm that", "Add --yes to go on without being asked.")
+    click.confirm(question, abort=True, err=True)
 
 
 async def find_chat(services: Services, chat_id: int | None) -> Chat:

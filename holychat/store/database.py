@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import apsw
 
-from holychat.errors import StoreError
+from holychat.errors import StoreDamaged, StoreError
 from holychat.store.failures import damaged, translated
 from holychat.store.files import on_network_file_system, prepare, remember_that_data_is_here
 from holychat.store.migrate import MIGRATIONS, migrate, refuse_unknown
+from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,10 +100,6 @@ class Database:
     def write_now(self, work: Callable[[Connection], T]) -> T:
         """The blocking twin of `write`."""
         return self._submit_write(work).result()
-
-    def write_soon(self, work: Callable[[Connection], T]) -> Future[T]:
-        """Hand over a write without waiting for it; writes are done in the order in which they were handed over."""
-        return self._submit_write(work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one read transaction on a reader's thread; a cancelled wait drops it where it has not begun.
@@ -211,6 +208,28 @@ def look_into(path: Path, work: Callable[[Connection], T]) -> T:
             return work(connection)
         finally:
             connection.close()
+
+
+def damage_of(path: Path) -> StoreDamaged | None:
+    """What is wrong with the database at `path`, None where it is sound. Reads all of it, changes nothing. Blocking.
+
+    Raises:
+        StoreTooNew: It was written by a newer holychat.
+        StoreError: It cannot be opened.
+    """
+    if not path.is_file():
+        return damaged(path, "it is not a file")
+
+    def check(connection: Connection) -> None:
+        found = str(connection.execute("PRAGMA integrity_check(1)").get)
+        if found != "ok":
+            raise damaged(path, clean_line(found))
+
+    try:
+        look_into(path, check)
+    except StoreDamaged as damage:
+        return damage
+    return None
 
 
 def _connect(path: Path | None) -> Connection:

@@ -43,8 +43,8 @@ def damaged(path: Path | None, what: str) -> StoreDamaged:
     name = str(path or "the database")
     return StoreDamaged(
         f"The history database is damaged: {what} ({name})",
-        f'It was left as it is. To start afresh and keep it, move it aside: mv "{name}" "{name}.damaged" '
-        f"(with {name}-wal and {name}-shm, if they are there). A copy from before the last update may be beside it.",
+        "It was left as it is. `holychat history move-aside` keeps it under another name, so that a new history can"
+        " begin. A copy from before the last update may be beside it.",
     )
 
 

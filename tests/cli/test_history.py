@@ -106,6 +106,42 @@ def test_deleting_several_is_all_or_nothing(past: Shell) -> None:
     assert past.run("history", "list", "--json").json == []
 
 
+def test_a_damaged_history_is_set_aside_and_a_new_one_begins(past: Shell, private_environment: Path) -> None:
+    database = private_environment / "data" / "holychat.db"
+    done = past.run("history", "move-aside", "--yes")
+    assert (done.status, "sound" in done.text, database.exists()) == (0, True, True)
+
+    database.write_bytes(b"no database at all, whatever its name says" * 100)
+    assert "holychat history move-aside" in past.run("history", "list").error
+    done = past.run("history", "move-aside")
+    assert (done.status, "--yes" in done.error, database.exists()) == (2, True, True)
+    done = past.run("history", "move-aside", "--yes")
+    assert (done.status, database.exists()) == (0, False)
+    (aside,) = database.parent.glob("*.damaged")
+    assert str(aside) in done.text
+    assert aside.read_bytes().startswith(b"no database")
+    assert past.run("history", "list", "--json").json == []
+    assert past.run("history", "move-aside", "--yes").status == 0
+
+
+def test_without_a_history_there_is_nothing_to_set_aside(shell: Shell) -> None:
+    assert shell.run("history", "move-aside", "--yes").status == 2
+
+
+@pytest.mark.pty
+@pytest.mark.parametrize(("typed", "status", "moved"), [(b"n\r", 130, False), (b"y\r", 0, True)])
+def test_setting_aside_asks_first(
+    past: Shell, private_environment: Path, typed: bytes, status: int, moved: bool
+) -> None:
+    database = private_environment / "data" / "holychat.db"
+    half = database.stat().st_size // 8192 * 4096
+    with database.open("r+b") as file:  # behind the pages that opening reads
+        file.seek(half)
+        file.write(b"\xff" * half)
+    done = past.run_in_terminal("history", "move-aside", typed=typed, wait_for=b"[y/N]")
+    assert (done.status, "damaged" in done.text, not database.exists()) == (status, True, moved)
+
+
 def test_a_reader_that_leaves_ends_quietly(past: Shell) -> None:
     with past.start("history", "show", "1") as running:
         assert running.process.stdout is not None
