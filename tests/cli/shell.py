@@ -101,7 +101,8 @@ class Shell:
         )
         os.close(slave)
         screen = bytearray()
-        deadline = time.monotonic() + DEADLINE
+        due = time.monotonic()
+        deadline = due + DEADLINE
         try:
             while time.monotonic() < deadline:
                 if select.select([master], [], [], 0.05)[0]:
@@ -112,9 +113,10 @@ class Shell:
                     if not data:
                         break
                     screen += data
-                if typed and wait_for in screen:
+                if typed and wait_for in screen and time.monotonic() >= due:
                     os.write(master, typed)
-                    typed = b""
+                    # Python loses a Ctrl+C that comes just before `input` begins to read: press it again.
+                    due = time.monotonic() + (1.0 if typed == b"\x03" else DEADLINE)
             return Done(process.wait(DEADLINE), bytes(screen).replace(b"\r\n", b"\n"), b"")
         finally:
             os.close(master)
