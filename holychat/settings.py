@@ -3,7 +3,8 @@
     [network] connect_timeout idle_timeout retries
     [chat]    provider model system temperature max_tokens
     [providers.NAME] kind base_url model key_env key_command
-    [ui]      theme markdown copy_command notify
+    [jobs]    max_concurrency batch_size requests_per_minute assumed_context max_document_bytes idle_seconds notify_*
+    [ui]      theme mouse copy_command
     [keys]    "binding.id" = "ctrl+x,f2"
 
 Unknown fields and wrong types are errors that name the field: a typing mistake in a settings file should not be silent.
@@ -28,6 +29,8 @@ MAX_TEMPERATURE = 2
 """What chat completions allow; a larger one is refused by the server or gives noise."""
 MAX_TOKENS = 10_000_000
 """Longest reply that can be asked for, in tokens: far above what any model gives."""
+MAX_CONCURRENCY = 1000
+"""Most requests of a job at once: more connections than that are no faster anywhere."""
 
 
 class NetworkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +91,44 @@ class UiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mouse: bool = True
 
 
+class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How background jobs are run, where a job does not say otherwise."""
+
+    max_concurrency: int | None = None
+    """Requests at once at most; None: found out while running. A fixed 20 is a careful choice."""
+    batch_size: int | None = None
+    """Documents per batch: the next batch begins when this one has ended; None: no batches."""
+    requests_per_minute: dict[str, float] = {}
+    """By provider: rate that is known to be allowed; absent: from the provider's headers, or found out."""
+    assumed_context: int = 8192
+    """Tokens that a model of unknown context is taken to read and write at most."""
+    max_document_bytes: int = 32 * 1024 * 1024
+    """Largest file that is read as a document."""
+    idle_seconds: float = 30.0
+    """How long the worker process stays without work."""
+    notify_bell: bool = True
+    """Ring the terminal's bell when a job ends."""
+    notify_osc9: bool = True
+    """Ask the terminal for a desktop notification (OSC 9) when a job ends."""
+    notify_toast: bool = True
+    """Show a notice in the window when a job ends."""
+
+    def __post_init__(self) -> None:
+        if self.max_concurrency is not None and not 1 <= self.max_concurrency <= MAX_CONCURRENCY:
+            raise ValueError(f"max_concurrency must be 1 to {MAX_CONCURRENCY}")
+        if self.batch_size is not None and not 1 <= self.batch_size <= 1_000_000:
+            raise ValueError("batch_size must be 1 to 1000000")
+        for provider, rate in self.requests_per_minute.items():
+            if not 0 < rate <= 1_000_000:
+                raise ValueError(f"requests_per_minute of {provider} must be more than 0 and at most 1000000")
+        if not 1024 <= self.assumed_context <= 100_000_000:
+            raise ValueError("assumed_context must be 1024 to 100000000 tokens")
+        if not 1024 <= self.max_document_bytes <= 1024**3:
+            raise ValueError("max_document_bytes must be 1024 to 1073741824 bytes (1 GiB)")
+        if not 0 <= self.idle_seconds <= 86_400:
+            raise ValueError("idle_seconds must be 0 to 86400")
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings; every field has a default, so an absent file is a valid one."""
 
@@ -95,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chat: ChatSettings = ChatSettings()
     providers: dict[str, ProviderSettings] = {}
     ui: UiSettings = UiSettings()
+    jobs: JobSettings = JobSettings()
     keys: dict[str, str] = {}
 
 

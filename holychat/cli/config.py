@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.settings import Settings
 
-_SECTIONS = ("network", "chat", "ui", "keys")
+_SECTIONS = ("network", "chat", "jobs", "ui", "keys")
 
 
 @click.group()
@@ -84,9 +84,19 @@ class Setting:
 
         name = self.name if self.name.replace("_", "").replace("-", "").isalnum() else to_json(self.name)
         if self.value is None:
-            return f"# {name}: left to the provider".ljust(50) + f"  # {self.source}"
-        value = to_json(self.value) if not isinstance(self.value, list) else f"[{', '.join(map(to_json, self.value))}]"
-        return f"{name} = {value}".ljust(50) + f"  # {self.source}"
+            decided = "not set" if self.section == "jobs" else "left to the provider"
+            return f"# {name}: {decided}".ljust(50) + f"  # {self.source}"
+        return f"{name} = {_toml_value(self.value)}".ljust(50) + f"  # {self.source}"
+
+
+def _toml_value(value: Any) -> str:
+    from holychat.cli.output import to_json
+
+    if isinstance(value, list):
+        return f"[{', '.join(map(to_json, value))}]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{to_json(name)} = {to_json(item)}" for name, item in value.items()) + " }"
+    return to_json(value)
 
 
 def settings_in_force(session: Session) -> Iterator[Setting]:
