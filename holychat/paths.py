@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 HOME_VARIABLE = "HOLYCHAT_HOME"
 
@@ -68,12 +69,23 @@ def make_private_directory(path: Path) -> Path:
 
 
 def write_private_file(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a whole text file with mode 0600, so that a full disk or a crash leaves an old one as it was. Blocking.
+    """Write a whole text file with mode 0600; see `private_file`, which writes one piece by piece. Blocking."""
+    with private_file(path, overwrite=overwrite) as file:
+        file.write(text)
+
+
+@contextmanager
+def private_file(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
+    """A text file with mode 0600 that is at `path`, whole, once the block has ended well, and never in part. Blocking.
+
+    A full disk or a crash leaves an old file as it was.
 
     Args:
         path: Where to, in a folder that is there; its last part is not followed where it is a link.
-        text: The text; what UTF-8 cannot carry becomes "?".
         overwrite: Whether a file that is there may be replaced.
+
+    Yields:
+        What to write to, with line feeds as line ends; what UTF-8 cannot carry becomes "?".
 
     Raises:
         FileExistsError: There is something already, and it may not be replaced.
@@ -85,20 +97,29 @@ def write_private_file(path: Path, text: str, *, overwrite: bool = False) -> Non
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if overwrite and path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is a device or a pipe", str(path))
-    if not overwrite:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    temporary: Path | None = None
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
+    temporary = Path(name)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".holychat-", dir=path.parent)
-        temporary = Path(name)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        if not overwrite:
-            path.unlink(missing_ok=True)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished file its name without ever replacing what came there meanwhile."""
+    try:
+        os.link(temporary, path, follow_symlinks=False)
+    except FileExistsError:
         raise
+    except (OSError, NotImplementedError):  # a file system without hard links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        temporary.replace(path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from holychat.catalog.money import usd
 from holychat.domain.chat import AttachmentPart, MessageState, ReasoningPart, Role
-from holychat.text import clean, clean_line
+from holychat.domain.markdown import closed, fenced, inline
+from holychat.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 
-_FENCES = re.compile(r"`{3,}|~{3,}")
 _STATES = {
     MessageState.STREAMING: "still arriving",
     MessageState.STOPPED: "stopped",
@@ -37,21 +36,21 @@ def as_markdown(chat: Chat, messages: Iterable[Message], files: Mapping[str, str
         files: Text by hash of the attached files.
     """
     options = chat.options
-    lines = [f"# {_inline(chat.title) or f'Chat {chat.id}'}", ""]
-    lines += [f"- Started: {_time(chat.created_ms)}", f"- Provider: {_inline(options.provider)}"]
+    lines = [f"# {inline(chat.title) or f'Chat {chat.id}'}", ""]
+    lines += [f"- Started: {_time(chat.created_ms)}", f"- Provider: {inline(options.provider)}"]
     if options.model:
-        lines.append(f"- Model: {_inline(options.model)}")
+        lines.append(f"- Model: {inline(options.model)}")
     for name, value in (("Temperature", options.temperature), ("Max tokens", options.max_tokens)):
         if value is not None:
             lines.append(f"- {name}: {value}")
     if options.system:
-        lines += ["", "## System", "", _fenced(options.system)]
+        lines += ["", "## System", "", fenced(options.system)]
     for message in messages:
         lines += ["", _heading(message), ""]
         for part in message.parts:
             lines += [_part(part, files), ""]
         if message.failure is not None:
-            lines += [f"> {_inline(f'{message.failure.title} {message.failure.hint}', 2000)}", ""]
+            lines += [f"> {inline(f'{message.failure.title} {message.failure.hint}', 2000)}", ""]
         lines.pop()
     return clean("\n".join(lines)).rstrip("\n") + "\n"
 
@@ -123,41 +122,17 @@ def _heading(message: Message) -> str:
     if message.replaced:
         marks.append("replaced")
     if message.role is Role.ASSISTANT and message.model:
-        marks.insert(0, _inline(message.model))
+        marks.insert(0, inline(message.model))
     suffix = f" ({', '.join(marks)})" if marks else ""
     return f"## {_WHO[message.role]}{suffix}, {_time(message.created_ms)}"
 
 
 def _part(part: Part, files: Mapping[str, str]) -> str:
     if isinstance(part, AttachmentPart):
-        return f"File {_inline(part.name)}, {part.size} bytes:\n\n{_fenced(files.get(part.sha256, ''))}"
+        return f"File {inline(part.name)}, {part.size} bytes:\n\n{fenced(files.get(part.sha256, ''))}"
     if isinstance(part, ReasoningPart):
-        return f"Reasoning:\n\n{_fenced(part.text)}"
-    return _closed(part.text.rstrip())
-
-
-def _fenced(text: str) -> str:
-    """Text as a code block that it cannot break out of."""
-    longest = max((len(run) for run in _FENCES.findall(text) if run[0] == "`"), default=2)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.rstrip(chr(10))}\n{fence}"
-
-
-def _closed(text: str) -> str:
-    """Markdown with a fence at its end closed, so that an answer that broke off does not swallow what follows."""
-    fence = ""
-    for line in text.splitlines():
-        bare = line.strip()
-        run = _FENCES.match(bare)
-        if not fence and run:
-            fence = run.group()
-        elif fence and run and bare == run.group() and bare[0] == fence[0] and len(bare) >= len(fence):
-            fence = ""
-    return f"{text}\n{fence}" if fence else text
-
-
-def _inline(text: str, limit: int = 200) -> str:
-    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", clean_line(text, limit))
+        return f"Reasoning:\n\n{fenced(part.text)}"
+    return closed(part.text.rstrip())
 
 
 def _time(milliseconds: int) -> str:

@@ -1,0 +1,56 @@
+"""Names of the files that results are written to."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holychat.jobs.names import result_name
+from holychat.text import clean
+
+NASTY = [
+    "../../etc/passwd", "/etc/passwd", "..", ".", "", "-rf", ".bashrc", "con", "NUL.txt", "a\\..\\b", "C:\\x", "a\0b",
+    "a\nb", "\x1b]52;c;eA==\x07", "\u202egnp.exe", "x" * 5000, "tên " * 200, "\udcff\udcfe", "a. ", "*?<>|\"", "con.", "～",
+]  # fmt: skip
+
+
+def check(name: str) -> None:
+    assert name == PurePosixPath(name).name == PureWindowsPath(name).name
+    assert name == clean(name)
+    assert name == unicodedata.normalize("NFC", name)
+    assert 0 < len(name.encode()) <= 200
+    assert name[0] not in "-. "
+    assert not re.search(r'[<>:"/\\|?*\x00-\x1f]', name)
+    assert not PureWindowsPath(name).is_reserved()
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_no_name_can_leave_its_folder_or_be_taken_for_something_else(name: str) -> None:
+    check(result_name(name, name, ".md"))
+
+
+@given(st.text(), st.text(), st.sampled_from([".md", ".json"]))
+def test_any_name_becomes_a_safe_one(name: str, key: str, ending: str) -> None:
+    made = result_name(name, key, ending)
+    check(made)
+    assert made.endswith(ending)
+
+
+def test_names_stay_apart_where_a_file_system_would_take_them_for_one() -> None:
+    documents = [
+        "a/readme.md", "b/readme.md", "a/readme.txt", "a/README.md", "caf\u00e9", "cafe\u0301", "x" * 300, "x" * 301,
+    ]  # fmt: skip
+    made = {unicodedata.normalize("NFKC", result_name(key, key, ".md")).casefold() for key in documents}
+    assert len(made) == len(documents)
+
+
+def test_a_name_is_the_same_every_time_and_tells_which_document_it_is() -> None:
+    assert result_name("report.pdf", "/docs/report.pdf", ".md") == result_name("report.pdf", "/docs/report.pdf", ".md")
+    assert re.fullmatch(r"report-[0-9a-f]{10}\.md", result_name("report.pdf", "/docs/report.pdf", ".md"))
+    assert result_name("docs/v1.2 notes.md", "k", ".md").startswith("docs-v1.2-notes-")
+    assert result_name(".env", "k", ".md").startswith("env-")
