@@ -28,11 +28,13 @@ def keys() -> None:
 @keys.command("set", short_help="Keep a provider's key in the keyring.")
 @click.argument("provider", type=PROVIDER)
 @click.argument("surplus", nargs=-1, type=click.UNPROCESSED, metavar="")
+@click.option("--new", "make_new", is_flag=True, help="For `webhook`: make a secret, keep it, print it once.")
 @click.pass_obj
-def set_key(session: Session, provider: str, surplus: tuple[str, ...]) -> None:
+def set_key(session: Session, provider: str, surplus: tuple[str, ...], make_new: bool) -> None:
     """Keep PROVIDER's key in the keyring of the operating system.
 
-    On a terminal you are asked for it and it is not shown; otherwise it is read from standard input.
+    On a terminal you are asked for it and it is not shown; otherwise it is read from standard input. PROVIDER can also
+    be `webhook`: the secret that signs the messages which tell a receiver that a job has ended.
     """
     if surplus:
         # It may be the key itself, so it is not repeated; it is in the process list already.
@@ -40,9 +42,21 @@ def set_key(session: Session, provider: str, surplus: tuple[str, ...]) -> None:
             "A key is never given as an argument, where other programs can read it",
             f"Run `holychat keys set {provider}` and type it, or pipe it in; if that was a real key, replace it.",
         )
+    from holychat.credentials.secret import checked_secret
+    from holychat.credentials.webhook_secret import WEBHOOK, new_webhook_secret, signing_key
+
     info = _known(session, provider)
-    answer = session.keychain.store(info.name, _read_key(session, info))
-    session.out.line(f"The key for {info.name} is kept in {answer.detail}.")
+    if make_new and info.name != WEBHOOK.name:
+        raise UsageError("Only the secret of webhooks can be made here", "Keys come from the provider's site.")
+    value = new_webhook_secret() if make_new else _read_key(session, info)
+    if info.name == WEBHOOK.name:
+        signing_key(checked_secret(value, "What was given"))
+    answer = session.keychain.store(info.name, value)
+    if make_new:
+        session.out.line(value)
+        session.out.notice(f"It is kept in {answer.detail}. Give it to the receiver now: it is not shown again.")
+    else:
+        session.out.line(f"The key for {info.name} is kept in {answer.detail}.")
     used = session.keychain.lookup(info)
     if used.secret is not None and used.source != answer.source:
         session.out.notice(f"Note: {used.source.value} {used.detail} comes first and is what will be used.")
@@ -80,7 +94,9 @@ def delete(session: Session, provider: str) -> None:
 
 def _known(session: Session, name: str) -> ProviderInfo:
     """The provider of that name. What is not one is not repeated: it may be a key that was typed in its place."""
-    infos = {info.name: info for info in session.registry.infos()}
+    from holychat.credentials.webhook_secret import WEBHOOK
+
+    infos = {info.name: info for info in (*session.registry.infos(), WEBHOOK)}
     if name not in infos:
         raise UsageError("There is no provider of that name", f"There are {', '.join(infos)}.")
     return infos[name]

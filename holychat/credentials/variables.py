@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holychat.settings import Settings
 
-USUAL_VARIABLES = {"holysheep": "HOLYSHEEP_API_KEY", "openai": "OPENAI_API_KEY"}
-"""Variables of the built-in providers. No provider ever looks at the variable of another one."""
+USUAL_VARIABLES = {
+    "holysheep": "HOLYSHEEP_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "webhook": "HOLYCHAT_WEBHOOK_SECRET",
+}
+"""Variables of the built-in providers and of webhooks. No provider ever looks at the variable of another one."""
 
 
 def key_variable(settings: Settings, name: str) -> str:

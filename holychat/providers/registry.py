@@ -167,6 +167,8 @@ def _configured(name: str, own: ProviderSettings, built_in: ProviderInfo | None)
     table = f"[providers.{clean_line(name, 60)}]"
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{table}: a name has letters, digits, '-', '_' and '.', at most 40 of them")
+    if name == "webhook":
+        raise SettingsError(f"{table}: that name belongs to the secret of webhooks", "Give the provider another one.")
     kind = own.kind or (built_in.kind if built_in else "openai")
     if kind not in KINDS:
         raise SettingsError(f'{table}: kind is "{clean_line(kind, 40)}", it can be "openai" or "offline"')

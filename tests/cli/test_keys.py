@@ -142,3 +142,19 @@ def test_a_key_command_does_not_get_the_other_keys(shell: Shell, private_environ
     assert {rung["source"]: rung["found"] for rung in done.json["mine"]}["command"] is True
     assert KEY not in seen.read_text()
     assert "sk-from-command" not in done.text
+
+
+def test_the_secret_of_webhooks_is_made_kept_and_shown_once(shell: Shell, keyring_file: Path) -> None:
+    done = shell.run("keys", "set", "webhook", "--new")
+    secret = done.out.decode().strip()
+    assert (done.status, secret[:6]) == (0, "whsec_")
+    assert json.loads(keyring_file.read_text()) == {"holychat/webhook": secret}
+    status = shell.run("keys", "status", "webhook")
+    assert status.status == 0
+    assert secret not in status.out.decode() + status.err.decode()
+
+
+def test_what_is_no_webhook_secret_is_refused(shell: Shell, keyring_file: Path) -> None:
+    done = shell.run("keys", "set", "webhook", stdin=b"whsec_c2hvcnQ=\n")
+    assert done.status == 2
+    assert not keyring_file.exists() or "webhook" not in keyring_file.read_text()

@@ -36,10 +36,10 @@ BEGIN
             'data', json_object(
                 'job_id', new.id,
                 'state', new.state,
-                'counts', (
+                'counts', json((
                     SELECT json_group_object(state, count) FROM job_counts
                     WHERE job_id = new.id AND parts = 0 AND count > 0
-                ),
+                )),
                 'requests', new.requests,
                 'input_tokens', new.input_tokens,
                 'output_tokens', new.output_tokens,
