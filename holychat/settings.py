@@ -4,6 +4,7 @@
     [chat]    provider model system temperature max_tokens
     [providers.NAME] kind base_url model key_env key_command
     [jobs]    max_concurrency batch_size requests_per_minute assumed_context max_document_bytes idle_seconds notify_*
+    [webhooks] allow_loopback allow_private
     [ui]      theme mouse copy_command
     [keys]    "binding.id" = "ctrl+x,f2"
 
@@ -129,6 +130,15 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("idle_seconds must be 0 to 86400")
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where messages about ended jobs may go besides https on the internet."""
+
+    allow_loopback: bool = False
+    """This machine, over http as well."""
+    allow_private: bool = False
+    """Private networks, over https."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings; every field has a default, so an absent file is a valid one."""
 
@@ -137,6 +147,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, ProviderSettings] = {}
     ui: UiSettings = UiSettings()
     jobs: JobSettings = JobSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     keys: dict[str, str] = {}
 
 

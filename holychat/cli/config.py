@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.settings import Settings
 
-_SECTIONS = ("network", "chat", "jobs", "ui", "keys")
+_SECTIONS = ("network", "chat", "jobs", "webhooks", "ui", "keys")
 
 
 @click.group()

@@ -50,7 +50,7 @@ def test_the_commented_file_names_every_setting_and_each_line_of_it_is_valid() -
     shown = "\n".join(settings_lines)
     parse_settings(shown)
     written = tomllib.loads(shown)
-    for section in ("network", "chat", "jobs", "ui"):
+    for section in ("network", "chat", "jobs", "webhooks", "ui"):
         fields = {field.name for field in msgspec.structs.fields(getattr(Settings(), section))}
         assert set(written[section]) == fields
     provider = msgspec.structs.fields(parse_settings(shown).providers["example"])
