@@ -6,14 +6,24 @@ import asyncio
 import json
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.support.quota_server import OUTCOMES, QuotaServer
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _JSON_ERRORS = ("400", "401", "402", "403", "404", "413", "422", "429", "500", "503", "529")
 _PAGES = {"502": 502, "504": 504, "408": 408, "200_html": 200}
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[QuotaServer]:
+    with QuotaServer(slow_ms=50) as server:
+        yield server
 
 
 def ask(server: QuotaServer, text: str, **more: object) -> httpx.Response:
@@ -41,24 +51,24 @@ def test_a_streamed_answer_has_the_same_words() -> None:
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_a_request_can_ask_for_its_outcome(outcome: str) -> None:
+def test_a_request_can_ask_for_its_outcome(one_server: QuotaServer, outcome: str) -> None:
     broken = {"hang", "truncated", "reset_after", "reset_before"}
-    with QuotaServer(slow_ms=50) as server:
-        try:
-            with httpx.Client(base_url=server.base_url, timeout=0.3 if outcome == "hang" else 5) as client:
-                said = client.post("/chat/completions", json={"messages": f"item-000001 @@{outcome}*1@@"})
-        except httpx.TransportError:
-            assert outcome in broken
+    one_server.reset()
+    try:
+        with httpx.Client(base_url=one_server.base_url, timeout=0.3 if outcome == "hang" else 5) as client:
+            said = client.post("/chat/completions", json={"messages": f"item-000001 @@{outcome}*1@@"})
+    except httpx.TransportError:
+        assert outcome in broken
+    else:
+        assert outcome not in broken
+        if outcome in _JSON_ERRORS:
+            assert said.status_code == int(outcome)
+            assert outcome in said.json()["error"]["message"]
         else:
-            assert outcome not in broken
-            if outcome in _JSON_ERRORS:
-                assert said.status_code == int(outcome)
-                assert outcome in said.json()["error"]["message"]
-            else:
-                assert said.status_code == _PAGES.get(outcome, 200)
-                assert said.text.startswith("<html>") == (outcome in _PAGES)
-        assert ask(server, f"item-000001 @@{outcome}*1@@").status_code == 200
-        ledger = server.ledger()
+            assert said.status_code == _PAGES.get(outcome, 200)
+            assert said.text.startswith("<html>") == (outcome in _PAGES)
+    assert ask(one_server, f"item-000001 @@{outcome}*1@@").status_code == 200
+    ledger = one_server.ledger()
     first, second = ledger.items["item-000001"]
     assert (first[0], second[0]) == (outcome, "ok")
     accepted = outcome not in {*_JSON_ERRORS, "reset_before"}
