@@ -109,13 +109,18 @@ def private_file(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
         if overwrite:
             temporary.replace(path)
         else:
-            _put_in_place(temporary, path)
+            place_new(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
-    """Give a finished file its name without ever replacing what came there meanwhile."""
+def place_new(temporary: Path, path: Path) -> None:
+    """Give a finished file its name without ever replacing what is there; it may keep its old name besides. Blocking.
+
+    Raises:
+        FileExistsError: Something has that name.
+        OSError: It cannot be given.
+    """
     try:
         os.link(temporary, path, follow_symlinks=False)
     except FileExistsError:

@@ -15,7 +15,8 @@ from holychat.text import clean
 
 NASTY = [
     "../../etc/passwd", "/etc/passwd", "..", ".", "", "-rf", ".bashrc", "con", "NUL.txt", "a\\..\\b", "C:\\x", "a\0b",
-    "a\nb", "\x1b]52;c;eA==\x07", "\u202egnp.exe", "x" * 5000, "tên " * 200, "\udcff\udcfe", "a. ", "*?<>|\"", "con.", "～",
+    "a\nb", "\x1b]52;c;eA==\x07", "\u202egnp.exe", "x" * 5000, "tên " * 200, "\udcff\udcfe", "a. ", "*?<>|\"",
+    "con.", "～",
 ]  # fmt: skip
 
 
