@@ -1,8 +1,7 @@
 """Jobs and their items: what they are, and which way each may go.
 
 A job is many requests that belong together; an item is one of them, most often one document. An item that was sent has
-an attempt, written down before the first byte left. Which state may follow which is data here; `moved` applies it, and
-the store repeats it in every statement that changes a state (`UPDATE … WHERE id = ? AND state = ?`).
+an attempt, written down before the first byte left. Which state may follow which is data here; `moved` applies it.
 """
 
 from __future__ import annotations
@@ -91,7 +90,6 @@ class Kind(StrEnum):
     EXTRACT = "extract"
     PROMPT = "prompt"
     REQUESTS = "requests"
-    """Requests that came ready-made in an OpenAI batch file."""
 
 
 class SourceKind(StrEnum):
@@ -173,6 +171,9 @@ class Source:
     """A path as the person gave it made absolute, a glob, or the number of a chat."""
     column: str = ""
     """Which column of a CSV file or field of a JSONL file holds the text; empty: the usual names are tried."""
+    hidden: bool = False
+    ignored: bool = False
+    """Whether a walk also takes hidden files and folders, and what a .gitignore leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +304,6 @@ class Job:
     ended_ms: int | None = None
     pause: PauseReason | None = None
     pause_detail: str = ""
-    """What to do about it, for a person."""
     listed: bool = False
     """Every document is listed: `counts.total` grows no more."""
     note: str = ""
@@ -377,9 +377,8 @@ class Item:
     repairs: int = 0
     reserved_micros: int = 0
     usage: Usage = Usage()
-    """Over all attempts."""
     cost: Cost | None = None
-    """Over all attempts; None: nothing was answered, or the price is unknown."""
+    """Like usage over all attempts; None: nothing was answered, or the price is unknown."""
     model: str = ""
     finish_reason: str = ""
     request_id: str = ""
