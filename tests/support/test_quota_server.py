@@ -27,7 +27,7 @@ def one_server() -> Iterator[QuotaServer]:
 
 
 def ask(server: QuotaServer, text: str, **more: object) -> httpx.Response:
-    with httpx.Client(base_url=server.base_url, timeout=5) as client:
+    with httpx.Client(verify=False, base_url=server.base_url, timeout=5) as client:
         return client.post("/chat/completions", json={"messages": [{"role": "user", "content": text}], **more})
 
 
@@ -55,7 +55,9 @@ def test_a_request_can_ask_for_its_outcome(one_server: QuotaServer, outcome: str
     broken = {"hang", "truncated", "reset_after", "reset_before"}
     one_server.reset()
     try:
-        with httpx.Client(base_url=one_server.base_url, timeout=0.3 if outcome == "hang" else 5) as client:
+        with httpx.Client(
+            verify=False, base_url=one_server.base_url, timeout=0.3 if outcome == "hang" else 5
+        ) as client:
             said = client.post("/chat/completions", json={"messages": f"item-000001 @@{outcome}*1@@"})
     except httpx.TransportError:
         assert outcome in broken
@@ -143,7 +145,7 @@ def test_a_client_that_went_before_the_answer_is_known() -> None:
     with QuotaServer(latency_ms=500) as server:
         with (
             pytest.raises(httpx.ReadTimeout),
-            httpx.Client(base_url=server.base_url, timeout=0.1) as client,
+            httpx.Client(verify=False, base_url=server.base_url, timeout=0.1) as client,
         ):
             client.post("/chat/completions", json={"messages": "item-000001"})
         deadline = time.monotonic() + 5
