@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
+    from holychat.jobs.service import JobService
     from holychat.log import Masker
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
@@ -29,6 +30,7 @@ class Services:
     keychain: KeyChain
     registry: ProviderRegistry
     chats: ChatService
+    jobs: JobService
 
     async def check_key(self, provider: str, value: str) -> None:
         """Try a key that was typed with a call that costs nothing; it is not kept, and no other key is used.
@@ -45,6 +47,7 @@ class Services:
 
     async def close(self) -> None:
         """Store what is arriving, close connections and the database. A second call does nothing."""
+        await self.jobs.close()
         await self.chats.close()
         await self.registry.aclose()
 
@@ -73,6 +76,7 @@ def open_services(
     """
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
+    from holychat.jobs.service import JobService
     from holychat.log import Masker
     from holychat.providers.registry import ProviderRegistry
     from holychat.store.database import Database
@@ -87,4 +91,5 @@ def open_services(
     if database.read_now(streaming_owners):
         database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
     chats = ChatService(database, owners, registry, keychain, settings)
-    return Services(paths, settings, masker, database, keychain, registry, chats)
+    jobs = JobService(database, registry, keychain, settings, paths)
+    return Services(paths, settings, masker, database, keychain, registry, chats, jobs)

@@ -263,9 +263,10 @@ class ChatService:
 
     async def changes(self, interval: float = 1.0) -> AsyncGenerator[None, None]:
         """Yields whenever another process (another window, a worker) has written; looks every `interval` seconds."""
+        seen = await self._database.data_version()
         while not self._closed:
             await asyncio.sleep(interval)
-            if await self._database.changed_elsewhere():
+            if seen != (seen := await self._database.data_version()):
                 yield
 
     async def interrupt_all(self) -> None:

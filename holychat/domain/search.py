@@ -45,3 +45,24 @@ class SearchHit:
     def snippet(self) -> str:
         """The found line as plain text."""
         return "".join(text for text, _ in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHit:
+    """A result of a job that matches a search."""
+
+    job_id: int
+    job_name: str
+    item_id: int
+    name: str
+    """Of the document."""
+    pieces: Pieces
+    created_ms: int
+
+    @property
+    def snippet(self) -> str:
+        """The found line as plain text."""
+        return "".join(text for text, _ in self.pieces)
+
+
+Hit: TypeAlias = SearchHit | ResultHit

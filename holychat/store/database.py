@@ -54,7 +54,6 @@ class Database:
         self._readers: list[Connection] = []
         self._readers_lock = threading.Lock()
         self._closed = False
-        self._seen_version = self._data_version()
 
     @classmethod
     def open(cls, path: Path | None, *, migrations: Path = MIGRATIONS) -> Database:
@@ -113,9 +112,12 @@ class Database:
         """The blocking twin of `read`."""
         return self._submit_read(work).result()
 
-    async def changed_elsewhere(self) -> bool:
-        """Whether another process (or window) has written since this was last asked. One pragma, no disk access."""
-        return await asyncio.wrap_future(self._submit(self._writing, self._compare_version))
+    async def data_version(self) -> int:
+        """A number that is another one after another process (or window) has written. One pragma, no disk access.
+
+        Whoever watches keeps the last one that it saw.
+        """
+        return await asyncio.wrap_future(self._submit(self._writing, self._data_version))
 
     def close(self) -> None:
         """Finish what was handed over, then close every connection. Blocking; a second call does nothing."""
@@ -179,16 +181,10 @@ class Database:
                 self._readers.append(reader)
         return reader
 
-    def _compare_version(self) -> bool:
+    def _data_version(self) -> int:
         # On the writer's own connection this number moves for the commits of others only.
         with translated(self._path):
-            version = self._data_version()
-        changed = version != self._seen_version
-        self._seen_version = version
-        return changed
-
-    def _data_version(self) -> int:
-        return int(self._writer.pragma("data_version"))
+            return int(self._writer.pragma("data_version"))
 
 
 def look_into(path: Path, work: Callable[[Connection], T]) -> T:

@@ -53,6 +53,14 @@ def forget_message(connection: Connection, message_id: int) -> None:
     connection.execute("DELETE FROM documents WHERE message_id = ?", (message_id,))
 
 
+def index_result(connection: Connection, item_id: int, name: str, text: str) -> None:
+    """Put the result of a job's item into the index, with the name of its document; in place of an older result."""
+    connection.execute("DELETE FROM documents WHERE item_id = ?", (item_id,))
+    connection.execute("INSERT INTO documents (item_id) VALUES (?)", (item_id,))
+    rowid = connection.last_insert_rowid()
+    connection.execute("INSERT INTO search_index (rowid, words) VALUES (?, ?)", (rowid, words(f"{name}\n{text}")))
+
+
 def terms_of(query: str) -> list[str]:
     """What a person typed, as folded words and quoted phrases; pieces without a letter or digit are left out."""
     found = ((phrase or word).strip() for phrase, word in _QUOTED_OR_WORD.findall(key(query)))

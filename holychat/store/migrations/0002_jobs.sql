@@ -36,6 +36,10 @@ CREATE TABLE jobs (
     output_tokens   INTEGER NOT NULL DEFAULT 0,
     requests        INTEGER NOT NULL DEFAULT 0,
     doubts_retried  INTEGER NOT NULL DEFAULT 0,
+    -- Worst case of requests in doubt whose items have moved on: sent again, skipped, accepted. Kept by a trigger.
+    doubted_micros  INTEGER NOT NULL DEFAULT 0 CHECK (doubted_micros >= 0),
+    -- Deleted by the person: nobody sees it any more, and its rows go in small transactions.
+    deleted         INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1)),
     -- What the worker last said of it.
     projected_micros INTEGER,
     in_flight        INTEGER NOT NULL DEFAULT 0,
@@ -95,7 +99,8 @@ CREATE TABLE items (
 CREATE INDEX items_in_order ON items (job_id, ordinal) WHERE parent_id IS NULL;
 CREATE INDEX items_by_state ON items (job_id, state, ordinal) WHERE parent_id IS NULL;
 CREATE INDEX items_to_send  ON items (job_id, ordinal, id) WHERE state = 'pending' AND waiting_for = 0;
-CREATE INDEX items_open     ON items (state, job_id) WHERE state IN ('sending', 'received', 'in_doubt');
+CREATE INDEX items_open     ON items (state, job_id, reserved_micros) WHERE state IN ('sending', 'received', 'in_doubt');
+CREATE INDEX items_by_cause ON items (job_id, state, cause) WHERE parent_id IS NULL AND state IN ('failed', 'in_doubt');
 CREATE INDEX items_by_parent ON items (parent_id, part) WHERE parent_id IS NOT NULL;
 
 -- Long texts apart from the rows that are paged through.
@@ -152,6 +157,11 @@ END;
 CREATE TRIGGER items_count_gone AFTER DELETE ON items BEGIN
     UPDATE job_counts SET count = count - 1
     WHERE job_id = old.job_id AND parts = (old.parent_id IS NOT NULL) AND state = old.state;
+END;
+
+CREATE TRIGGER items_leave_doubt AFTER UPDATE OF state ON items
+WHEN old.state = 'in_doubt' AND new.state <> 'in_doubt' AND old.reserved_micros > 0 BEGIN
+    UPDATE jobs SET doubted_micros = doubted_micros + old.reserved_micros WHERE id = old.job_id;
 END;
 
 CREATE TABLE templates (

@@ -1,0 +1,117 @@
+"""Making a job out of what somebody ordered: checks before anything is stored, and what is filled in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holychat.domain.jobs import Kind, SourceKind
+from holychat.errors import ProviderError, UsageError
+from holychat.settings import MAX_TEMPERATURE, MAX_TOKENS
+from holychat.text import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holychat.domain.jobs import JobLimits, JobSpec, Source
+    from holychat.domain.request import ProviderInfo
+    from holychat.providers.registry import ProviderRegistry
+
+OUT_FORMATS = ("", "jsonl", "csv", "markdown", "files")
+_ONLINE_ONLY = frozenset({Kind.TRANSLATE, Kind.CLASSIFY, Kind.EXTRACT})
+_FILES = frozenset({SourceKind.LIST, SourceKind.CSV, SourceKind.JSONL, SourceKind.REQUESTS})
+_LONGEST_NAME = 80
+
+
+def check(spec: JobSpec, info: ProviderInfo) -> None:
+    """Make sure that a job can be worked at. Blocking: it looks whether the sources are there.
+
+    Raises:
+        UsageError: It cannot; the title says why.
+    """
+    if info.kind == "offline" and spec.recipe.kind in _ONLINE_ONLY:
+        raise UsageError(
+            f"The offline provider cannot {spec.recipe.kind.value}",
+            "It summarises and answers; choose another provider for this, for example with -p holysheep.",
+        )
+    if spec.recipe.temperature is not None and not 0 <= spec.recipe.temperature <= MAX_TEMPERATURE:
+        raise UsageError(f"The temperature must be a number from 0 to {MAX_TEMPERATURE:g}")
+    if spec.recipe.max_tokens is not None and not 1 <= spec.recipe.max_tokens <= MAX_TOKENS:
+        raise UsageError(f"The longest answer must be 1 to {MAX_TOKENS} tokens")
+    for problem in _problems(spec.limits):
+        raise UsageError(problem)
+    if spec.out_format not in OUT_FORMATS:
+        raise UsageError(f"Results cannot be written as {clean_line(spec.out_format, 40)!r}", "Try jsonl or csv.")
+    if not spec.sources:
+        raise UsageError("There are no documents", "Name files or folders.")
+    requests = [source.kind is SourceKind.REQUESTS for source in spec.sources]
+    if any(requests) != (spec.recipe.kind is Kind.REQUESTS) or any(requests) != all(requests):
+        raise UsageError(
+            "Ready-made requests make a job of their own", "Submit the file alone: `holychat batch submit`."
+        )
+    for source in spec.sources:
+        _check_source(source)
+
+
+async def completed(spec: JobSpec, registry: ProviderRegistry) -> JobSpec:
+    """The order with its name and model filled in.
+
+    Raises:
+        UsageError: There is no such provider, or it has no default model and cannot be asked for one.
+    """
+    info = registry.info(spec.provider)
+    name = clean_line(spec.name, _LONGEST_NAME) or _name_for(spec)
+    model = spec.model.strip() or info.model
+    if not model and spec.recipe.kind is not Kind.REQUESTS:
+        try:
+            model = next((found.id for found in await registry.get(info.name).models()), "")
+        except ProviderError as error:
+            raise UsageError(f"Which model is not known: {error.title}", "Name one, for example with -m.") from error
+        if not model:
+            raise UsageError(f"{info.name} offers no model", "Name one, for example with -m.")
+    return replace(spec, name=name, model=model)
+
+
+def _name_for(spec: JobSpec) -> str:
+    if not spec.sources:
+        return spec.recipe.kind.value
+    first = spec.sources[0]
+    where = f"chat {first.value}" if first.kind is SourceKind.CHAT else (os.path.basename(first.value) or first.value)
+    more = f" and {len(spec.sources) - 1} more" if len(spec.sources) > 1 else ""
+    return clean_line(f"{spec.recipe.kind.value.capitalize()} {where}{more}", _LONGEST_NAME)
+
+
+def _problems(limits: JobLimits) -> Iterator[str]:
+    if limits.budget_micros is not None and limits.budget_micros < 0:
+        yield "The budget must be 0 or more"
+    if limits.doubt_micros is not None and limits.doubt_micros < 0:
+        yield "What requests in doubt may cost must be 0 or more"
+    if limits.doubt_retries < 0:
+        yield "Requests in doubt that may be sent again must be 0 or more"
+    if limits.requests_per_minute is not None and not limits.requests_per_minute > 0:
+        yield "The requests per minute must be more than 0"
+    for name in ("concurrency", "batch_size", "trial"):
+        value = getattr(limits, name)
+        if value is not None and value < 1:
+            yield f"{name.replace('_', ' ').capitalize()} must be 1 or more"
+
+
+def _check_source(source: Source) -> None:
+    if source.kind is SourceKind.CHAT:
+        if not source.value.isdecimal():
+            raise UsageError(f"{clean_line(source.value, 40)!r} is not the number of a chat")
+        return
+    if source.kind is SourceKind.GLOB:
+        return
+    path = Path(source.value)
+    try:
+        there = path.exists()
+        folder = path.is_dir()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Cannot look at {clean_line(source.value)}: {error}") from None
+    if not there:
+        raise UsageError(f"There is no {clean_line(source.value)}", "Check the name.")
+    if folder and source.kind in _FILES:
+        raise UsageError(f"{clean_line(source.value)} is a folder", "Name the file itself.")

@@ -1,0 +1,101 @@
+"""Reading jobs: lists, one job, pages of items, one item, causes; and hearing of changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from holychat.domain.jobs import ItemState
+from holychat.jobs import views
+from holychat.store import items, jobs, templates
+from holychat.store.item_moves import Chosen
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import AsyncGenerator, Collection, Sequence
+
+    from holychat.domain.job_views import Cause, ItemDetail
+    from holychat.domain.jobs import Item, Job, Template
+    from holychat.settings import Settings
+    from holychat.store.database import Database
+
+FAILED = (ItemState.FAILED,)
+
+
+class JobReading:
+    """What can be looked at without changing anything. Belongs to one event loop."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._closed = False
+
+    async def list(
+        self, *, limit: int = 50, include_drafts: bool = True, only_active: bool = False
+    ) -> builtins.list[Job]:
+        """Jobs, the newest first; those that have not ended come before drafts and ended ones."""
+        return await self._database.read(
+            lambda c: jobs.listed(c, limit, include_drafts=include_drafts, only_active=only_active)
+        )
+
+    async def get(self, job_id: int) -> Job:
+        """The job with this number.
+
+        Raises:
+            UsageError: There is none.
+        """
+        return await self._database.read(lambda c: jobs.get(c, job_id))
+
+    async def items(
+        self,
+        job_id: int,
+        first: int,
+        count: int,
+        *,
+        states: Collection[ItemState] | None = None,
+        parent_id: int | None = None,
+    ) -> builtins.list[Item]:
+        """`count` documents from 0-based position `first` on, of those in `states`; or direct parts of `parent_id`.
+
+        Usage and cost of a document include those of its parts.
+        """
+        return await self._database.read(lambda c: views.page(c, job_id, first, count, states, parent_id))
+
+    async def item(self, item_id: int) -> ItemDetail:
+        """One item with its texts and attempts; its file is read as it is now.
+
+        Raises:
+            UsageError: There is none.
+        """
+        return await views.detail(self._database, item_id, self._settings.jobs.max_document_bytes)
+
+    async def causes(self, job_id: int) -> builtins.list[Cause]:
+        """Documents that failed or are in doubt, by cause, the most frequent one first."""
+        return await self._database.read(lambda c: items.causes(c, job_id))
+
+    async def worst_cost(
+        self,
+        job_id: int,
+        states: Collection[ItemState] = FAILED,
+        item_ids: Sequence[int] | None = None,
+        cause: str | None = None,
+    ) -> tuple[int, int | None]:
+        """What `retry` of the same documents would do: how many there are, and their worst case in micro-dollars.
+
+        None: the price is not known.
+        """
+        return await self._database.read(lambda c: views.worst_cost(c, Chosen(job_id, states, item_ids, cause)))
+
+    async def templates(self) -> builtins.list[Template]:
+        """Templates by name."""
+        return await self._database.read(templates.everything)
+
+    async def changes(self, interval: float = 0.5) -> AsyncGenerator[None, None]:
+        """Yields whenever another process (the worker, another window) has written; looks every `interval` seconds."""
+        seen = await self._database.data_version()
+        while not self._closed:
+            await asyncio.sleep(interval)
+            if self._closed:
+                return
+            if seen != (seen := await self._database.data_version()):
+                yield

@@ -1,0 +1,270 @@
+"""Background jobs as the screen and the shell use them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from holychat.domain.jobs import ItemState
+from holychat.jobs import commands, conversation, ordering
+from holychat.jobs.reading import FAILED, JobReading
+from holychat.store import jobs, templates
+from holychat.store.item_moves import Chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+    from holychat.credentials.chain import KeyChain
+    from holychat.domain.chat import Chat
+    from holychat.domain.jobs import Job, JobSpec, Template
+    from holychat.paths import Paths
+    from holychat.providers.registry import ProviderRegistry
+    from holychat.settings import Settings
+    from holychat.store.database import Connection, Database
+
+_T = TypeVar("_T")
+
+_ERASED_AT_ONCE = 1_000
+"""Items of a deleted job that go in one transaction: some 20 ms."""
+
+
+class JobService(JobReading):
+    """Everything that can be done with jobs. One per process; belongs to one event loop.
+
+    Commands are rows: each is one transaction here, and the worker, which may be another process, sees it and acts.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registry: ProviderRegistry,
+        keychain: KeyChain,
+        settings: Settings,
+        paths: Paths,
+    ) -> None:
+        super().__init__(database, settings)
+        self._registry = registry
+        self._keychain = keychain
+        self._paths = paths
+
+    # Orders
+
+    async def create(self, spec: JobSpec) -> Job:
+        """Write an order down as a draft; nothing is sent before it is confirmed.
+
+        Raises:
+            UsageError: It cannot be worked at: an unknown provider, no such file, a recipe that lacks something.
+        """
+        spec = await self._checked(spec)
+        return await self._database.write(lambda c: jobs.create(c, spec, _now_ms()))
+
+    async def revise(self, job_id: int, spec: JobSpec) -> Job:
+        """Order a draft differently.
+
+        Raises:
+            UsageError: As for `create`, or it is no draft any more.
+        """
+        spec = await self._checked(spec)
+        return await self._database.write(lambda c: jobs.revise(c, job_id, spec, _now_ms()))
+
+    async def confirm(self, job_id: int, *, trial: int | None = None) -> Job:
+        """Let a draft be worked at.
+
+        Args:
+            job_id: The draft.
+            trial: Pause after so many documents, to look at their results; None: send them all.
+
+        Raises:
+            UsageError: There is no such draft.
+        """
+        return await self._command(job_id, lambda c: commands.confirm(c, job_id, trial, _now_ms()))
+
+    # Steering
+
+    async def pause(self, job_id: int) -> Job:
+        """Send nothing more of a job; what is under way is finished.
+
+        Raises:
+            UsageError: It is not at work.
+        """
+        return await self._database.write(lambda c: commands.pause(c, job_id, _now_ms()))
+
+    async def resume(self, job_id: int, *, budget_micros: int | None = None) -> Job:
+        """Go on with a paused job; after a trial the rest is sent.
+
+        Args:
+            job_id: The job.
+            budget_micros: Another budget for the whole job; None: as it is.
+
+        Raises:
+            UsageError: It is not paused.
+        """
+        return await self._command(job_id, lambda c: commands.resume(c, job_id, budget_micros, _now_ms()))
+
+    async def cancel(self, job_id: int) -> Job:
+        """End a job: what was not sent never is, what is under way is aborted and may be billed.
+
+        Raises:
+            UsageError: It has ended.
+        """
+        return await self._command(job_id, lambda c: commands.cancel(c, job_id, _now_ms()))
+
+    async def delete(self, job_id: int) -> None:
+        """Delete a job that has ended, or a draft, with all it holds. It is gone at once; its rows go bit by bit.
+
+        Raises:
+            UsageError: There is no such job, or it has not ended.
+        """
+
+        def hide(connection: Connection) -> None:
+            job = jobs.get(connection, job_id)
+            if not jobs.hide(connection, job_id, _now_ms()):
+                raise jobs.impossible(job, "deleted", "Cancel it first.")
+
+        await self._database.write(hide)
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Take away the rows of deleted jobs, in transactions so small that nobody else waits for them."""
+        for job_id in await self._database.read(jobs.hidden):
+            while not self._closed and await self._database.write(
+                lambda c, job_id=job_id: jobs.erase_some(c, job_id, _ERASED_AT_ONCE)  # type: ignore[misc]
+            ):
+                pass
+
+    # Items
+
+    async def retry(
+        self,
+        job_id: int,
+        states: Collection[ItemState] = FAILED,
+        item_ids: Sequence[int] | None = None,
+        cause: str | None = None,
+    ) -> int:
+        """Send documents again, with those of their parts that failed. Files are taken as they are now.
+
+        Args:
+            job_id: The job.
+            states: Which ones: FAILED, IN_DOUBT (may be paid for twice), SKIPPED, CANCELLED.
+            item_ids: Only these.
+            cause: Only those that failed for this reason.
+
+        Returns:
+            How many documents there were.
+
+        Raises:
+            UsageError: There is no such job, or its results are being written.
+        """
+        chosen = Chosen(job_id, states, item_ids, cause)
+        return await self._command(job_id, lambda c: commands.retry(c, chosen, _now_ms()))
+
+    async def skip(
+        self,
+        job_id: int,
+        states: Collection[ItemState] | None = None,
+        item_ids: Sequence[int] | None = None,
+        cause: str | None = None,
+    ) -> int:
+        """Leave documents out for good, as `retry` chooses them; without states those that failed or are in doubt.
+
+        Where `item_ids` are given and no states, pending ones are left out, too.
+        """
+        given = (ItemState.FAILED, ItemState.IN_DOUBT, *(() if item_ids is None else (ItemState.PENDING,)))
+        chosen = Chosen(job_id, given if states is None else states, item_ids, cause)
+        return await self._command(job_id, lambda c: commands.skip(c, chosen, _now_ms()))
+
+    async def accept(self, item_ids: Sequence[int]) -> int:
+        """Take what arrived of answers in doubt as the answers; how many there were."""
+        accepted = await self._database.write(lambda c: commands.accept(c, item_ids, _now_ms()))
+        if accepted:
+            await self.ensure_worker()
+        return accepted
+
+    # Results out
+
+    async def open_as_chat(self, item_id: int) -> Chat:
+        """A new chat with the document and its answer, to go on talking about it.
+
+        Raises:
+            UsageError: There is no such item, or it has no answer.
+        """
+        detail = await self.item(item_id)
+        return await self._database.write(lambda c: conversation.open_as_chat(c, detail, _now_ms()))
+
+    async def export(self, job_id: int, format: str, target: Path, *, overwrite: bool = False) -> int:  # noqa: A002
+        """Write the results of a job, see `jobs.export.export`.
+
+        Raises:
+            UsageError: There is no such job, or something is there already.
+            OSError: It cannot be written.
+        """
+        from holychat.jobs import export
+
+        return await asyncio.to_thread(export.export, self._database, job_id, format, target, overwrite=overwrite)
+
+    # Templates
+
+    async def save_template(self, template: Template) -> None:
+        """Keep a template, in place of one with the same name.
+
+        Raises:
+            UsageError: It has no name, or its recipe lacks something.
+        """
+        conversation.check_template(template)
+        await self._database.write(lambda c: templates.save(c, template, _now_ms()))
+
+    async def delete_template(self, name: str) -> None:
+        """Delete a template.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        await self._database.write(lambda c: templates.delete(c, name))
+
+    async def template_from_chat(self, chat_id: int, name: str) -> Template:
+        """Keep what a chat asks as a template: its system prompt, model and temperature, its last question as prompt.
+
+        Raises:
+            UsageError: There is no such chat, or nothing was asked in it.
+        """
+        template = await self._database.read(lambda c: conversation.template_of(c, chat_id, name))
+        await self.save_template(template)
+        return template
+
+    # Life
+
+    async def ensure_worker(self) -> bool:
+        """Start the worker process where none is there; whether it was started."""
+        if self._database.path is None:
+            return False
+        try:
+            from holychat.jobs.spawn import ensure_worker
+        except ImportError:
+            return False
+        return await asyncio.to_thread(ensure_worker, self._paths, {})
+
+    async def close(self) -> None:
+        """End what watches; the database belongs to whoever opened it."""
+        self._closed = True
+
+    async def _checked(self, spec: JobSpec) -> JobSpec:
+        info = self._registry.info(spec.provider)
+        await asyncio.to_thread(ordering.check, spec, info)
+        return await ordering.completed(spec, self._registry)
+
+    async def _command(self, job_id: int, work: Callable[[Connection], _T]) -> _T:
+        """Run a command as one transaction; where it leaves something to do there is a worker to do it."""
+
+        def unit(connection: Connection) -> tuple[_T, bool]:
+            return work(connection), commands.has_work(connection, [job_id])
+
+        answer, to_do = await self._database.write(unit)
+        if to_do:
+            await self.ensure_worker()
+        return answer
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

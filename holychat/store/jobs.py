@@ -1,0 +1,220 @@
+"""Jobs: making, listing, steering and deleting them. Every function runs inside a transaction of its caller.
+
+A state changes by a guarded UPDATE alone: its WHERE names the states that the new one may follow, so that two windows,
+a shell and the worker can all steer the same job and none of them overrules what it has not seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holychat.domain.jobs import ENDED_JOBS, Counts, ItemState, JobState, states_before
+from holychat.errors import UsageError
+from holychat.store.folding import storable
+from holychat.store.job_rows import JOB_COLUMNS, job_of, json_column
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from holychat.domain.jobs import Job, JobLimits, JobSpec, PauseReason
+    from holychat.store.database import Connection
+
+_OPEN_FIRST = "j.state NOT IN ('draft', 'finished', 'finished_with_errors', 'cancelled')"
+"""As in the partial index jobs_at_work."""
+
+
+def create(connection: Connection, spec: JobSpec, now_ms: int) -> Job:
+    """A new job, as a draft."""
+    connection.execute(
+        """
+        INSERT INTO jobs (name, kind, provider, model, priority, recipe, sources, limits, budget_micros, out,
+                          out_format, callback_url, chat_id, state, created_ms, updated_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?)
+        """,
+        (*_spec_columns(spec), now_ms, now_ms),
+    )
+    return get(connection, connection.last_insert_rowid())
+
+
+def revise(connection: Connection, job_id: int, spec: JobSpec, now_ms: int) -> Job:
+    """Order a draft differently.
+
+    Raises:
+        UsageError: There is no such job, or it is no draft any more.
+    """
+    connection.execute(
+        """
+        UPDATE jobs SET name = ?, kind = ?, provider = ?, model = ?, priority = ?, recipe = ?, sources = ?, limits = ?,
+            budget_micros = ?, out = ?, out_format = ?, callback_url = ?, chat_id = ?, updated_ms = ?
+        WHERE id = ? AND state = 'draft' AND deleted = 0
+        """,
+        (*_spec_columns(spec), now_ms, job_id),
+    )
+    if not connection.changes():
+        raise impossible(get(connection, job_id), "changed", "Make a new one; only drafts can be changed.")
+    return get(connection, job_id)
+
+
+def get(connection: Connection, job_id: int) -> Job:
+    """The job with this number.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = _select(connection, "j.id = ? AND j.deleted = 0", (job_id,))
+    if not found:
+        raise UsageError(f"There is no job {job_id}", "`holychat batch list` shows the jobs there are.")
+    return found[0]
+
+
+def listed(connection: Connection, limit: int, *, include_drafts: bool = True, only_active: bool = False) -> list[Job]:
+    """Jobs, the newest first; those that have not ended come before the others.
+
+    Args:
+        connection: The database.
+        limit: How many at most.
+        include_drafts: Whether drafts are listed; they stand among the ended ones.
+        only_active: Only jobs that were confirmed and have not ended, paused ones included.
+    """
+    active = _select(connection, f"{_OPEN_FIRST} AND j.deleted = 0 ORDER BY j.id DESC LIMIT ?", (limit,))
+    if only_active or len(active) == limit:
+        return active
+    drafts = "" if include_drafts else " AND j.state <> 'draft'"
+    rest = f"NOT ({_OPEN_FIRST}) AND j.deleted = 0{drafts} ORDER BY j.id DESC LIMIT ?"
+    return active + _select(connection, rest, (limit - len(active),))
+
+
+def counts_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, Counts]:
+    """How many items of each job are in which state."""
+    found = {job_id: Counts({}, {}) for job_id in job_ids}
+    documents: dict[int, dict[ItemState, int]] = {job_id: {} for job_id in job_ids}
+    parts: dict[int, dict[ItemState, int]] = {job_id: {} for job_id in job_ids}
+    for job_id in job_ids:
+        rows = connection.execute(
+            "SELECT parts, state, count FROM job_counts WHERE job_id = ? AND count > 0", (job_id,)
+        )
+        for of_parts, state, count in rows:
+            (parts if of_parts else documents)[job_id][ItemState(state)] = count
+        found[job_id] = Counts(documents[job_id], parts[job_id])
+    return found
+
+
+def move(
+    connection: Connection,
+    job_id: int,
+    new: JobState,
+    now_ms: int,
+    *,
+    only: Collection[JobState] | None = None,
+    pause: PauseReason | None = None,
+    detail: str = "",
+) -> bool:
+    """Change a job's state, where it may follow the one that the job has.
+
+    Args:
+        connection: The database.
+        job_id: The job.
+        new: The state it shall have.
+        now_ms: The time.
+        only: States to leave from; None: all that `new` may follow.
+        pause: Why, for PAUSED.
+        detail: What to do about it.
+
+    Returns:
+        Whether it was changed.
+    """
+    old = [state.value for state in states_before(new) if only is None or state in only]
+    marks = ",".join("?" * len(old))
+    connection.execute(
+        f"""
+        UPDATE jobs SET state = ?, pause = ?, pause_detail = ?, updated_ms = ?, ended_ms = ?
+        WHERE id = ? AND deleted = 0 AND state IN ({marks})
+        """,  # noqa: S608  # only question marks are put in
+        (
+            new.value, None if pause is None else pause.value, storable(detail), now_ms,
+            now_ms if new in ENDED_JOBS else None, job_id, *old,
+        ),
+    )  # fmt: skip
+    return bool(connection.changes())
+
+
+def set_pause(connection: Connection, job_id: int, pause: PauseReason, detail: str, now_ms: int) -> bool:
+    """Give another reason for a job's being paused; False where it is not paused."""
+    connection.execute(
+        "UPDATE jobs SET pause = ?, pause_detail = ?, updated_ms = ? WHERE id = ? AND deleted = 0 AND state = 'paused'",
+        (pause.value, storable(detail), now_ms, job_id),
+    )
+    return bool(connection.changes())
+
+
+def set_limits(connection: Connection, job_id: int, limits: JobLimits, now_ms: int) -> None:
+    """Change what a job may take, from the next request on."""
+    connection.execute(
+        "UPDATE jobs SET limits = ?, budget_micros = ?, updated_ms = ? WHERE id = ?",
+        (json_column(limits), limits.budget_micros, now_ms, job_id),
+    )
+
+
+def hide(connection: Connection, job_id: int, now_ms: int) -> bool:
+    """Delete a job as far as anybody can see; `erase_some` takes its rows. False where it has not ended."""
+    states = ("draft", *(state.value for state in ENDED_JOBS))
+    marks = ",".join("?" * len(states))
+    connection.execute(
+        f"UPDATE jobs SET deleted = 1, updated_ms = ? WHERE id = ? AND deleted = 0 AND state IN ({marks})",  # noqa: S608
+        (now_ms, job_id, *states),
+    )
+    return bool(connection.changes())
+
+
+def hidden(connection: Connection) -> list[int]:
+    """Jobs that were deleted and whose rows are not all gone."""
+    return [job_id for (job_id,) in connection.execute("SELECT id FROM jobs WHERE deleted = 1")]
+
+
+def erase_some(connection: Connection, job_id: int, most: int) -> bool:
+    """Delete up to `most` items of a hidden job, then the job itself; whether there is more to do.
+
+    Parts go before the documents they are parts of: their references would otherwise be followed row by row.
+    """
+    connection.execute(
+        """
+        DELETE FROM items WHERE id IN (
+            SELECT i.id FROM items AS i JOIN jobs AS j ON j.id = i.job_id
+            WHERE i.job_id = ? AND j.deleted = 1 ORDER BY i.id DESC LIMIT ?
+        )
+        """,
+        (job_id, most),
+    )
+    if connection.changes():
+        return True
+    connection.execute("DELETE FROM jobs WHERE id = ? AND deleted = 1", (job_id,))
+    return False
+
+
+def impossible(job: Job, what: str, hint: str) -> UsageError:
+    """The error for a command that a job's state does not allow."""
+    return UsageError(f"Job {job.id} is {job.state.value.replace('_', ' ')} and cannot be {what}", hint)
+
+
+def _select(connection: Connection, where: str, values: tuple[object, ...]) -> list[Job]:
+    rows = list(connection.execute(f"SELECT {JOB_COLUMNS} FROM jobs AS j WHERE {where}", values))  # noqa: S608  # literals
+    counts = counts_of(connection, [row[0] for row in rows])
+    return [job_of(row, counts[row[0]]) for row in rows]
+
+
+def _spec_columns(spec: JobSpec) -> tuple[object, ...]:
+    return (
+        storable(spec.name),
+        spec.recipe.kind.value,
+        spec.provider,
+        storable(spec.model),
+        spec.priority.value,
+        json_column(spec.recipe),
+        json_column(spec.sources),
+        json_column(spec.limits),
+        spec.limits.budget_micros,
+        storable(spec.out),
+        spec.out_format,
+        spec.callback_url,
+        spec.chat_id,
+    )
