@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from holychat.credentials.chain import KeyChain
     from holychat.jobs.service import JobService
     from holychat.log import Masker
+    from holychat.money.costs import Costs
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
     from holychat.settings import Settings
@@ -29,6 +30,7 @@ class Services:
     database: Database
     keychain: KeyChain
     registry: ProviderRegistry
+    costs: Costs
     chats: ChatService
     jobs: JobService
 
@@ -78,6 +80,7 @@ def open_services(
     from holychat.credentials.chain import KeyChain
     from holychat.jobs.service import JobService
     from holychat.log import Masker
+    from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
     from holychat.store.database import Database
     from holychat.store.messages import interrupt_replies_of, streaming_owners
@@ -90,6 +93,7 @@ def open_services(
     owners = Owners(None if in_memory else paths.locks)
     if database.read_now(streaming_owners):
         database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
-    chats = ChatService(database, owners, registry, keychain, settings)
+    costs = Costs(database, settings)
+    chats = ChatService(database, owners, registry, keychain, settings, costs)
     jobs = JobService(database, registry, keychain, settings, paths)
-    return Services(paths, settings, masker, database, keychain, registry, chats, jobs)
+    return Services(paths, settings, masker, database, keychain, registry, costs, chats, jobs)

@@ -3,6 +3,8 @@
     [network] connect_timeout idle_timeout retries
     [chat]    provider model system temperature max_tokens
     [providers.NAME] kind base_url model key_env key_command
+    [prices.PROVIDER."MODEL"] input output cached batch_input batch_output context
+    [limits]  day month
     [jobs]    max_concurrency batch_size requests_per_minute assumed_context max_document_bytes idle_seconds notify_*
     [webhooks] allow_loopback allow_private
     [ui]      theme mouse copy_command
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from decimal import Decimal  # noqa: TC003  # msgspec reads the annotations while it runs
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,12 +27,14 @@ from holychat.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
 DEFAULT_PROVIDER = "holysheep"
 MAX_TEMPERATURE = 2
 """What chat completions allow; a larger one is refused by the server or gives noise."""
 MAX_TOKENS = 10_000_000
 """Longest reply that can be asked for, in tokens: far above what any model gives."""
+MAX_DOLLARS = 1_000_000
 MAX_CONCURRENCY = 1000
 """Most requests of a job at once: more connections than that are no faster anywhere."""
 
@@ -81,6 +86,52 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_command: str | list[str] = ""
     """A command that prints the key, for example `pass show holysheep`."""
     needs_key: bool | None = None
+
+
+class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[prices.PROVIDER."MODEL"]` table: US dollars per million tokens; None keeps what is built in."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached: Decimal | None = None
+    """Input that the provider had in its cache."""
+    batch_input: Decimal | None = None
+    batch_output: Decimal | None = None
+    """Through the provider's own batch service."""
+    context: int | None = None
+    """How many tokens the model reads and writes at most."""
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output", "cached", "batch_input", "batch_output"):
+            _check_dollars(name, getattr(self, name))
+        if (self.input is None) != (self.output is None):
+            raise ValueError("input and output belong together")
+        if (self.batch_input is None) != (self.batch_output is None):
+            raise ValueError("batch_input and batch_output belong together")
+        if self.context is not None and not 1 <= self.context <= 100_000_000:
+            raise ValueError("context must be 1 to 100000000 tokens")
+
+
+class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be spent, in US dollars; None: no limit. A job's own limit is given with the job."""
+
+    day: Decimal | None = None
+    """From midnight to midnight where the person is."""
+    month: Decimal | None = None
+    """From the first of the month on."""
+
+    def __post_init__(self) -> None:
+        for name in ("day", "month"):
+            _check_dollars(name, getattr(self, name))
+
+
+def _check_dollars(name: str, amount: Decimal | None) -> None:
+    if amount is None:
+        return
+    if not amount.is_finite() or not 0 <= amount <= MAX_DOLLARS:
+        raise ValueError(f"{name} must be 0 to {MAX_DOLLARS} dollars")
+    if amount * 1_000_000 % 1 != 0:
+        raise ValueError(f"{name} must have at most six decimals: money is counted in millionths of a dollar")
 
 
 class UiSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,6 +196,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: NetworkSettings = NetworkSettings()
     chat: ChatSettings = ChatSettings()
     providers: dict[str, ProviderSettings] = {}
+    prices: dict[str, dict[str, PriceSettings]] = {}
+    limits: LimitSettings = LimitSettings()
     ui: UiSettings = UiSettings()
     jobs: JobSettings = JobSettings()
     webhooks: WebhookSettings = WebhookSettings()
@@ -174,9 +227,31 @@ def parse_settings(text: str, name: str = "config.toml") -> Settings:
     """
     hint = "`holychat config show` prints what is in force, `holychat config init` writes a commented file."
     try:
-        return msgspec.convert(tomllib.loads(text), Settings)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name}: {error}", hint) from None
+    try:
+        return msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        wrong = _wrong_price(tables.get("prices")) if "$.prices" in str(error) else ""
+        raise SettingsError(f"{name}: {wrong or error}", hint) from None
+
+
+def _wrong_price(prices: Any) -> str:
+    """Which price is wrong, by its name, which a validation error does not tell; "" where none is."""
+    for provider, models in prices.items() if isinstance(prices, dict) else ():
+        for model, row in models.items() if isinstance(models, dict) else ():
+            if isinstance(row, dict) and any(isinstance(value, dict) for value in row.values()):
+                whole = f"{model}.{next(key for key, value in row.items() if isinstance(value, dict))}"
+                return (
+                    f'prices.{provider}.{whole}: a name with a dot is written in quotes, [prices.{provider}."{whole}"]'
+                )
+            try:
+                msgspec.convert(row, PriceSettings)
+            except msgspec.ValidationError as error:
+                what, _, field = str(error).partition(" - at `$")
+                return f'prices.{provider}."{model}"{field.rstrip("`")}: {what}'
+    return ""
 
 
 def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -1,50 +1,10 @@
-"""What a reply took: as reported where the provider says, else counted by us and marked so."""
+"""Adding up what the requests of one reply took."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from holychat.domain.usage import Cost, Timing, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from holychat.domain.request import PromptMessage
-
-
-def settle_usage(reported: Usage | None, prompt: Sequence[PromptMessage], reply: str, *, whole: bool) -> Usage:
-    """Usage of one request.
-
-    Args:
-        reported: The provider's last report, if there was one.
-        prompt: What was sent.
-        reply: Everything that came back, reasoning included.
-        whole: Whether the reply came to its end. What is reported of one that was cut off is a state on the way.
-    """
-    reported = reported or Usage()
-    if whole and reported.input_tokens is not None and reported.output_tokens is not None:
-        return reported
-    from holychat.catalog.tokens import estimate_tokens
-
-    arrived = estimate_tokens(reply) if reply else 0
-    input_tokens = reported.input_tokens
-    if input_tokens is None:
-        input_tokens = sum(estimate_tokens(message.text) for message in prompt)
-    return replace(
-        reported,
-        input_tokens=input_tokens,
-        output_tokens=max(arrived, reported.output_tokens or 0),
-        estimated=True,
-    )
-
-
-def price_of(provider: str, model: str, usage: Usage) -> Cost | None:
-    """What the usage costs, or None where the price is unknown."""
-    from holychat.catalog.prices import cost_of
-
-    cost = cost_of(provider, model, usage)
-    return cost if cost is None or not usage.estimated else replace(cost, estimated=True)
 
 
 def add_usage(first: Usage, second: Usage) -> Usage:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holychat.domain.failures import Failure
     from holychat.domain.request import ReplyRequest
     from holychat.domain.usage import Usage
+    from holychat.money.accounting import Accounting
 
 
 class TurnRecord:
@@ -30,8 +31,9 @@ class TurnRecord:
         first_token: When the first text or reasoning arrived, on the clock of `time.perf_counter`, or None.
     """
 
-    def __init__(self, answer: Message) -> None:
+    def __init__(self, answer: Message, money: Accounting) -> None:
         self._before = answer
+        self._money = money
         self.buffer = ReplyBuffer()
         self.request: ReplyRequest | None = None
         self.attempt = 1
@@ -88,8 +90,8 @@ class TurnRecord:
             return message
         reply = self.buffer.everything()
         whole = message.state is MessageState.COMPLETE
-        usage = accounting.settle_usage(self._usage, self.request.messages, reply, whole=whole)
-        cost = accounting.price_of(message.provider, message.model, usage)
+        usage = self._money.settle(message.model, self._usage, self.request.messages, reply, whole=whole)
+        cost = self._money.price(message.provider, message.model, usage)
         if self._before.parts:
             usage = accounting.add_usage(self._before.usage, usage)
             cost = accounting.add_cost(self._before.cost, cost)

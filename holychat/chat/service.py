@@ -7,14 +7,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from holychat.chat.accounting import price_of
 from holychat.chat.attachments import load_file
 from holychat.chat.export import as_json, as_markdown
 from holychat.chat.retry import RetryPolicy
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, SearchHit
-from holychat.domain.usage import Usage
 from holychat.errors import StoreError, UsageError
 from holychat.store import chats, messages, search
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from holychat.chat.turns import Rows
     from holychat.credentials.chain import KeyChain
     from holychat.domain.chat import Chat
+    from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
     from holychat.settings import Settings
     from holychat.store.database import Connection, Database
@@ -47,13 +46,17 @@ class ChatService:
         registry: ProviderRegistry,
         keychain: KeyChain,
         settings: Settings,
+        costs: Costs,
         *,
         policy: RetryPolicy | None = None,
     ) -> None:
         self._database = database
         self._owners = owners
+        self._costs = costs
         self._settings = settings
-        self._turns = Turns(database, owners, registry, keychain, policy or RetryPolicy(settings.network.retries))
+        self._turns = Turns(
+            database, owners, registry, keychain, costs, policy or RetryPolicy(settings.network.retries)
+        )
         self._closed = False
 
     # Chats
@@ -258,7 +261,7 @@ class ChatService:
         with contextlib.suppress(StoreError, OSError):
             await asyncio.to_thread(self._owners.own)
             await asyncio.to_thread(self._owners.sweep)
-            await asyncio.to_thread(price_of, "", "", Usage())
+            await asyncio.to_thread(self._costs.prices.price, "", "")
             await self._database.write(lambda c: chats.delete_abandoned(c, _now_ms()))
 
     async def changes(self, interval: float = 1.0) -> AsyncGenerator[None, None]:

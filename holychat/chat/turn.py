@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Message
     from holychat.domain.events import ReplyEvent, TurnEvent
     from holychat.domain.request import ReplyRequest
+    from holychat.money.accounting import Accounting
     from holychat.providers.base import Provider
 
 _log = logging.getLogger(__name__)
@@ -68,13 +69,14 @@ class Turn:
         prepare: Callable[[], Awaitable[Prepared]],
         journal: Journal,
         policy: RetryPolicy,
+        money: Accounting,
     ) -> None:
         self.question = question
         self._answer = answer
         self._prepare = prepare
         self._journal = journal
         self._policy = policy
-        self._record = TurnRecord(answer)
+        self._record = TurnRecord(answer, money)
         self._checkpoints = Checkpoints(journal, self._record.buffer)
         self._events: deque[TurnEvent] = deque()
         self._waiter: asyncio.Future[None] | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holychat.chat.retry import RetryPolicy
     from holychat.credentials.chain import KeyChain
     from holychat.domain.chat import ChatOptions, Message
+    from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
     from holychat.store.database import Connection, Database
     from holychat.store.owners import Owners
@@ -40,12 +41,19 @@ class Turns:
     """Keeps every turn from its making until its connection is given back and its end is stored."""
 
     def __init__(
-        self, database: Database, owners: Owners, registry: ProviderRegistry, keychain: KeyChain, policy: RetryPolicy
+        self,
+        database: Database,
+        owners: Owners,
+        registry: ProviderRegistry,
+        keychain: KeyChain,
+        costs: Costs,
+        policy: RetryPolicy,
     ) -> None:
         self._database = database
         self._owners = owners
         self._registry = registry
         self._keychain = keychain
+        self._costs = costs
         self._policy = policy
         self._turns: dict[int, Turn] = {}
         """By answer."""
@@ -124,6 +132,7 @@ class Turns:
             prepare=lambda: self._prepare(answer, said, stream=stream),
             journal=Journal(self._database, answer.id, owner),
             policy=self._policy,
+            money=self._costs.accounting,
         )
         self._turns[answer.id] = turn
         return turn

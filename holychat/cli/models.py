@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from holychat.cli.output import table
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
+    from holychat.catalog.prices import Price, PriceBook
     from holychat.cli.session import Session
     from holychat.domain.request import ModelInfo
 
@@ -24,16 +25,38 @@ def models(session: Session, provider: str | None, as_json: bool) -> None:
     from holychat.runner import run
 
     session.start_log()
-    found = run(_ask_for_models(session, provider or session.settings.chat.provider))
+    name = provider or session.settings.chat.provider
+    found = run(_ask_for_models(session, name))
     if not as_json:
         for model in found:
             session.out.line(clean_line(model.id))
         return
-    from holychat.catalog.prices import context_window
+    from holychat.catalog.prices import PriceBook
 
-    session.out.json(
-        [{"id": model.id, "owner": model.owner, "context_window": context_window(model.id)} for model in found]
-    )
+    session.out.json([_known_of(PriceBook(session.settings.prices), name, model) for model in found])
+
+
+def _known_of(book: PriceBook, provider: str, model: ModelInfo) -> dict[str, Any]:
+    price = book.price(provider, model.id)
+    return {
+        "id": model.id,
+        "owner": model.owner,
+        "context_window": book.context_window(model.id, provider),
+        "usd_per_million": None if price is None else price_fields(price),
+    }
+
+
+def price_fields(price: Price) -> dict[str, Any]:
+    """A price for programs: dollars per million tokens, and where that is from."""
+    amounts = {
+        "input": price.input,
+        "output": price.output,
+        "cached_input": price.cached_input,
+        "batch_input": price.batch_input,
+        "batch_output": price.batch_output,
+    }
+    in_dollars = {name: None if micros is None else micros / 1_000_000 for name, micros in amounts.items()}
+    return in_dollars | {"source": price.source, "date": price.date or None}
 
 
 async def _ask_for_models(session: Session, name: str) -> tuple[ModelInfo, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holychat.catalog.money import money_text, usd
-from holychat.catalog.prices import cost_of
+from holychat.catalog.prices import PriceBook
 from holychat.domain.usage import Cost, Usage
 
 
@@ -35,5 +35,5 @@ def test_an_unknown_cost_is_no_number_for_programs_either() -> None:
 
 
 def test_what_costs_nothing_is_known_to_cost_nothing_even_where_its_tokens_are_guessed() -> None:
-    cost = cost_of("offline", "extractive", Usage(10, 20, estimated=True))
+    cost = PriceBook().cost_of("offline", "extractive", Usage(10, 20, estimated=True))
     assert money_text(cost) == "$0"
