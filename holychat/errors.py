@@ -26,6 +26,7 @@ Every error has a `title` (one line, what happened) and a `hint` (what to do abo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 
@@ -57,6 +58,22 @@ class Outcome(StrEnum):
     """500 with the provider's own error: a few retries may help."""
     AMBIGUOUS = "ambiguous"
     """Read timeout, reset after sending, 408, 502, 504, HTML, truncation: may have been done and billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What a provider says of its limits with an answer, a refusal as well as a reply; None where it says nothing.
+
+    It is a hint: some servers send a constant 0 as what remains.
+    """
+
+    requests_per_minute: float | None = None
+    requests_remaining: float | None = None
+    requests_reset_s: float | None = None
+    """Seconds until all of them are there again, which is later than the next one."""
+    tokens_per_minute: float | None = None
+    tokens_remaining: float | None = None
+    tokens_reset_s: float | None = None
 
 
 class HolychatError(Exception):
@@ -149,6 +166,8 @@ class ProviderError(HolychatError):
         request_id: The provider's own id of the request, cleaned, or "".
         retryable: Whether the same request may succeed when sent again.
         retry_after: Seconds to wait before that, as told by the provider, or None.
+        limits: What the provider said of its limits with the answer, or None.
+        partial: The beginning of a body that broke off or is no reply, as far as it came.
     """
 
     exit_code = ExitCode.UNREACHABLE
@@ -166,6 +185,8 @@ class ProviderError(HolychatError):
         request_id: str = "",
         retryable: bool | None = None,
         retry_after: float | None = None,
+        limits: RateLimits | None = None,
+        partial: bytes = b"",
     ) -> None:
         super().__init__(title, hint)
         self.provider = provider
@@ -174,6 +195,8 @@ class ProviderError(HolychatError):
         self.request_id = request_id
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after = retry_after
+        self.limits = limits
+        self.partial = partial
 
 
 class KeyRejected(ProviderError):

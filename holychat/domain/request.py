@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holychat.errors import RateLimits
+
 if TYPE_CHECKING:
     from holychat.domain.chat import Role
     from holychat.domain.usage import Usage
+
+
+__all__ = ["ModelInfo", "PromptMessage", "ProviderInfo", "RateLimits", "RawReply", "Reply", "ReplyRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class ReplyRequest:
     messages: tuple[PromptMessage, ...]
     temperature: float | None = None
     max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """An answer as it came, whole and not yet read: what is kept before anything can go wrong with reading it."""
+
+    status: int
+    """HTTP status, 200 to 299."""
+    body: bytes
+    """After decompression."""
+    request_id: str = ""
+    """The provider's own id of the request, clean."""
+    limits: RateLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from holychat.domain.events import ReplyEvent
-    from holychat.domain.request import ModelInfo, ProviderInfo, Reply, ReplyRequest
+    from holychat.domain.request import ModelInfo, ProviderInfo, RawReply, Reply, ReplyRequest
 
 
 class Provider(Protocol):
@@ -30,8 +30,28 @@ class Provider(Protocol):
         """
         ...
 
+    async def send(self, request: ReplyRequest) -> RawReply:
+        """Send a request without streaming and wait for the whole answer, which is left unread.
+
+        It is sent once and never again by itself, whatever happens. An answer that cannot be a reply (a web page, an
+        error with a status of success, a body that was cut) is an error here and not later.
+
+        Raises:
+            ProviderError: As for `stream`; with `limits` as far as the provider said something, and in `partial` what
+                came of a body that broke off or is no reply.
+        """
+        ...
+
+    def read(self, raw: RawReply) -> Reply:
+        """The reply in an answer of `send`, at once or years later. Needs neither a key nor the network.
+
+        Raises:
+            ProviderError: It is no reply.
+        """
+        ...
+
     async def complete(self, request: ReplyRequest) -> Reply:
-        """The whole reply at once, without streaming.
+        """The whole reply at once, without streaming: `read` of what `send` brings.
 
         Raises:
             ProviderError: As for `stream`.

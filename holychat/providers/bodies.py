@@ -10,7 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import httpx
 
@@ -64,11 +64,11 @@ class Inflater:
 class BodyReader:
     """Turns the raw bytes of an answer into inflated pieces, and counts them."""
 
-    def __init__(self, response: httpx.Response, limit: int) -> None:
+    def __init__(self, headers: Mapping[str, str], limit: int) -> None:
         self._limit = limit
         self.size = 0
         """Inflated bytes so far."""
-        encoding = response.headers.get("content-encoding", "").strip().lower()
+        encoding = headers.get("content-encoding", "").strip().lower()
         self._inflater = None if encoding in ("", "identity") else Inflater(encoding)
 
     def feed(self, raw: bytes) -> Iterator[bytes]:
@@ -90,7 +90,7 @@ async def read_whole(response: httpx.Response, limit: int) -> bytes:
     Raises:
         BodyError: Larger than `limit` bytes, or badly compressed.
     """
-    reader = BodyReader(response, limit)
+    reader = BodyReader(response.headers, limit)
     pieces = [piece async for raw in response.aiter_raw() for piece in reader.feed(raw)]
     return b"".join(pieces)
 
@@ -102,7 +102,7 @@ async def read_beginning(response: httpx.Response, into: bytearray, limit: int) 
     often all that is needed to report it.
     """
     try:
-        reader = BodyReader(response, 2 * limit)
+        reader = BodyReader(response.headers, 2 * limit)
         async for raw in response.aiter_raw():
             for piece in reader.feed(raw):
                 into += piece[: limit - len(into)]

@@ -16,6 +16,7 @@ from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginni
 from holychat.providers.clock import IdleClock
 from holychat.providers.reply import ReplyReader
 from holychat.providers.sse import EventReader, media_type
+from holychat.providers.whole import raw_reply
 from holychat.providers.wire_types import WireError, decode_completion, decode_models
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import httpx
 
     from holychat.domain.events import ReplyEvent
-    from holychat.domain.request import Reply
+    from holychat.domain.request import RawReply
     from holychat.providers.failures import Translator
     from holychat.providers.http import HttpPool
     from holychat.providers.wire_types import ModelEntry
@@ -132,14 +133,13 @@ class Exchange:
                     if size > _DRAIN_LIMIT:
                         break
 
-    async def reply(self) -> Reply:
-        """The reply that came without streaming.
+    async def raw(self) -> RawReply:
+        """The answer to a request without streaming, whole and unread.
 
         Raises:
-            ProviderError: It broke off, is an error, or is no reply.
+            ProviderError: It broke off, is an error, or cannot be a reply.
         """
-        await self._run(self._read_at_once())
-        return self._reader.reply()
+        return await self._run(self._read_raw())
 
     async def models(self) -> list[ModelEntry]:
         """The model list that the answer holds.
@@ -228,7 +228,7 @@ class Exchange:
         assert response is not None
         media = media_type(response)
         if media == "text/event-stream":
-            self._body = BodyReader(response, REPLY_LIMIT)
+            self._body = BodyReader(response.headers, REPLY_LIMIT)
             self._events = EventReader()
             self._raw = response.aiter_raw()
             return True
@@ -242,6 +242,12 @@ class Exchange:
 
     async def _read_at_once(self) -> None:
         self._reader.read_at_once(decode_completion(await self._json_body()))
+
+    async def _read_raw(self) -> RawReply:
+        response = self._response
+        assert response is not None
+        body = await read_whole(response, WHOLE_LIMIT)
+        return raw_reply(self._translator, response.status_code, response.headers, body, lambda: response)
 
     async def _read_models(self) -> list[ModelEntry]:
         return decode_models(await self._json_body())

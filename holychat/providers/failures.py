@@ -18,6 +18,7 @@ from holychat.errors import (
     Overloaded,
     ProviderError,
     RateLimited,
+    RateLimits,
     ReplyBroken,
     RequestRefused,
     ServerFault,
@@ -25,10 +26,13 @@ from holychat.errors import (
 )
 from holychat.providers.error_bodies import WireTrouble
 from holychat.providers.http import host_of, is_loopback
+from holychat.providers.limits import rate_limits
 from holychat.providers.waits import retry_after
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
 
     from holychat.domain.request import ProviderInfo
@@ -48,7 +52,14 @@ class _Verdict(NamedTuple):
     retryable: bool | None = None
 
     def error(
-        self, rest: str, *, provider: str, status: int | None, request_id: str, retry_after: float | None
+        self,
+        rest: str,
+        *,
+        provider: str,
+        status: int | None,
+        request_id: str,
+        retry_after: float | None,
+        limits: RateLimits | None = None,
     ) -> ProviderError:
         """The error, its title followed by `rest`."""
         return self.kind(
@@ -60,6 +71,7 @@ class _Verdict(NamedTuple):
             request_id=request_id,
             retryable=self.retryable,
             retry_after=retry_after,
+            limits=limits,
         )
 
 
@@ -69,13 +81,14 @@ class Translator:
     def __init__(self, info: ProviderInfo, masker: Masker) -> None:
         self._info = info
         self._masker = masker
-        self._name = clean_line(info.name, 40)
+        self.name = clean_line(info.name, 40)
+        """The provider's, as it is said in errors."""
 
     def say(self, text: str, limit: int = _QUOTE) -> str:
         """Foreign text as one masked, clean line."""
         return clean_line(self._masker(clean_line(self._masker(text), 4 * limit)), limit)
 
-    def request_id(self, headers: httpx.Headers) -> str:
+    def request_id(self, headers: Mapping[str, str]) -> str:
         """The provider's id of a request, clean."""
         return self.say(next((value for name in _REQUEST_IDS if (value := headers.get(name))), ""), 120)
 
@@ -95,10 +108,11 @@ class Translator:
         wait = retry_after(response.headers)
         return verdict.error(
             f"(HTTP {status}): {said}" if said else f": {_status_line(status, response.reason_phrase)}",
-            provider=self._name,
+            provider=self.name,
             status=status,
             request_id=self.request_id(response.headers) or self.say(trouble.request_id, 120),
             retry_after=trouble.wait if wait is None else wait,
+            limits=rate_limits(response.headers),
         )
 
     def error_object(self, value: Any, *, request_id: str, begun: bool) -> ProviderError:
@@ -107,11 +121,11 @@ class Translator:
         said = self.say(trouble.message) or "no reason was given"
         verdict = self._judge(trouble.likely_status, trouble)
         if begun:
-            title = f"{self._name} broke the reply off: {said}"
+            title = f"{self.name} broke the reply off: {said}"
             return self.broken(title, verdict.hint, outcome=Outcome.SERVER_FAULT, request_id=request_id)
         return verdict.error(
             f": {said}",
-            provider=self._name,
+            provider=self.name,
             status=trouble.status,
             request_id=request_id,
             retry_after=trouble.wait,
@@ -121,15 +135,15 @@ class Translator:
         target = response.headers.get("location", "")
         pointed = f" to {self.say(target, 200)}" if target else ""
         return RequestRefused(
-            f"{self._name} redirects{pointed} (HTTP {response.status_code}); a key and a prompt are never sent on",
-            f"If that is the right address, set it as base_url in [providers.{self._name}].",
-            provider=self._name,
+            f"{self.name} redirects{pointed} (HTTP {response.status_code}); a key and a prompt are never sent on",
+            f"If that is the right address, set it as base_url in [providers.{self.name}].",
+            provider=self.name,
             status=response.status_code,
             request_id=self.request_id(response.headers),
         )
 
     def _judge(self, status: int, trouble: WireTrouble) -> _Verdict:
-        name = self._name
+        name = self.name
         if status == 402 or trouble.says_no_credit:
             return _Verdict(
                 OutOfCredit, f"The account at {name} has no credit left", "Top it up, or choose another provider."
@@ -156,17 +170,17 @@ class Translator:
             outcome = Outcome.AMBIGUOUS
         else:
             hint, outcome = "The fault is the provider's. Send it again.", Outcome.SERVER_FAULT
-        return _Verdict(ServerFault, f"{self._name} failed", hint, outcome, status not in (501, 505))
+        return _Verdict(ServerFault, f"{self.name} failed", hint, outcome, status not in (501, 505))
 
     def _refusal_hint(self, status: int, trouble: WireTrouble) -> str:
         if status == 413 or trouble.says_too_long:
             return "The conversation or its attachments are too long for the model. Shorten them or start a new chat."
         if status in (404, 405):
-            return f"Check base_url in [providers.{self._name}]: it usually ends in /v1."
+            return f"Check base_url in [providers.{self.name}]: it usually ends in /v1."
         return "Sending the same again will not help: change the message, the model or the options."
 
     def _key_hint(self) -> str:
-        return f"`holychat keys set {self._name}` stores another key."
+        return f"`holychat keys set {self.name}` stores another key."
 
     # Replies that cannot be read
 
@@ -179,31 +193,33 @@ class Translator:
         request_id: str = "",
         status: int | None = None,
         retryable: bool = True,
+        partial: bytes = b"",
     ) -> ReplyBroken:
         """A reply that began, or may have begun, and did not end properly."""
         return ReplyBroken(
             title,
             hint,
-            provider=self._name,
+            provider=self.name,
             outcome=outcome,
             status=status,
             request_id=request_id,
             retryable=retryable,
+            partial=partial,
         )
 
     def unreadable(self, reason: str, request_id: str = "") -> ReplyBroken:
         """A reply whose data makes no sense."""
-        return self.broken(f"The reply of {self._name} cannot be read: {self.say(reason)}", request_id=request_id)
+        return self.broken(f"The reply of {self.name} cannot be read: {self.say(reason)}", request_id=request_id)
 
     def idle(self, seconds: float, *, begun: bool, request_id: str = "") -> ReplyBroken:
         """Nothing came for too long."""
         more = "nothing more" if begun else "nothing"
         hint = "Send it again if you like; it may be billed twice. [network] idle_timeout sets how long to wait."
-        return self.broken(f"{self._name} sent {more} for {seconds:g} s", hint, request_id=request_id)
+        return self.broken(f"{self.name} sent {more} for {seconds:g} s", hint, request_id=request_id)
 
     def cut(self, request_id: str = "") -> ReplyBroken:
         """A stream that ended without saying so."""
-        return self.broken(f"The reply of {self._name} ended early: no finish reason was sent", request_id=request_id)
+        return self.broken(f"The reply of {self.name} ended early: no finish reason was sent", request_id=request_id)
 
     def not_a_reply(self, response: httpx.Response, media: str, body: bytes) -> ProviderError:
         """A success that carries something else than a reply."""
@@ -211,18 +227,19 @@ class Translator:
         if not body.strip():
             what = "an empty body"
         return self.broken(
-            f"{self._name} answered with {what} in place of a reply (HTTP {response.status_code})",
-            f"Check base_url in [providers.{self._name}]: it usually ends in /v1.",
+            f"{self.name} answered with {what} in place of a reply (HTTP {response.status_code})",
+            f"Check base_url in [providers.{self.name}]: it usually ends in /v1.",
             request_id=self.request_id(response.headers),
             status=response.status_code,
             retryable=False,
+            partial=body,
         )
 
     def no_list(self, broken: ReplyBroken) -> ServerFault:
         """A model list that broke like a reply: nothing was made, so nothing is billed or cut short."""
         hint = "Try again; a model can be used by its name without the list." if broken.retryable else broken.hint
         return ServerFault(
-            broken.title, hint, provider=self._name, status=broken.status, request_id=broken.request_id,
+            broken.title, hint, provider=self.name, status=broken.status, request_id=broken.request_id,
             retryable=broken.retryable,
         )  # fmt: skip
 
@@ -230,14 +247,14 @@ class Translator:
 
     def bad_key(self) -> KeyRejected:
         """The key holds something that no HTTP header can carry."""
-        title = f"The key for {self._name} holds characters that cannot be sent"
-        return KeyRejected(title, self._key_hint(), provider=self._name)
+        title = f"The key for {self.name} holds characters that cannot be sent"
+        return KeyRejected(title, self._key_hint(), provider=self.name)
 
     def transport(self, error: Exception, *, begun: bool, request_id: str = "") -> ProviderError:
         """The error for an exception of httpx. Its text is only quoted where it cannot hold a key."""
         import httpx
 
-        name = self._name
+        name = self.name
         if isinstance(error, httpx.LocalProtocolError):
             # h11 quotes the header it refuses, and that may be the one with the key.
             title = f"The request to {name} cannot be written: a header holds a character that HTTP forbids"
@@ -259,7 +276,7 @@ class Translator:
     def _unreachable(self, error: Exception) -> Unreachable:
         import httpx
 
-        name, host = self._name, self.say(host_of(self._info.base_url), 100)
+        name, host = self.name, self.say(host_of(self._info.base_url), 100)
         where = f"{name} at {host}" if host and host != name else name
         hint = "Check the network and base_url, then send again."
         if is_loopback(self._info.base_url):

@@ -27,6 +27,7 @@ _KEEP_ALIVE = 90.0
 """Seconds an idle connection is kept: a person reads for a while before the next question."""
 _CONNECTIONS = 32
 _GENEROUS = 900.0
+USER_AGENT = f"holychat/{holychat.__version__}"
 
 
 def host_of(base_url: str) -> str:
@@ -63,15 +64,22 @@ class HttpPool:
         base_url: Its address, with or without a trailing slash; a query is kept on every request.
         network: Timeouts.
         transport: What answers in place of the network.
+        connections: How many at most.
     """
 
     def __init__(
-        self, name: str, base_url: str, network: NetworkSettings, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        name: str,
+        base_url: str,
+        network: NetworkSettings,
+        transport: httpx.AsyncBaseTransport | None = None,
+        connections: int = _CONNECTIONS,
     ) -> None:
         self._name = name
         self._base_url = base_url.strip()
         self._network = network
         self._transport = transport
+        self._connections = connections
         self._client: httpx.AsyncClient | None = None
         self._building = asyncio.Lock()
 
@@ -124,15 +132,19 @@ class HttpPool:
         tls = self._tls_context(scheme)
         # Reading is watched by the idle clock, which unlike a read timeout is not fooled by keep-alive comments.
         read = max(_GENEROUS, 2 * self._network.idle_timeout)
+        limits = httpx.Limits(
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=_KEEP_ALIVE,
+        )
         try:
+            self._prepare(tls)
             return httpx.AsyncClient(
-                headers={"User-Agent": f"holychat/{holychat.__version__}"},
+                headers={"User-Agent": USER_AGENT},
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 transport=self._transport,
                 verify=tls,
-                limits=httpx.Limits(
-                    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE
-                ),
+                limits=limits,
                 timeout=httpx.Timeout(read, connect=self._network.connect_timeout, pool=None),
                 follow_redirects=False,
                 trust_env=not is_loopback(self._base_url),
@@ -147,6 +159,9 @@ class HttpPool:
             provider=self._name,
             retryable=False,
         )
+
+    def _prepare(self, tls: ssl.SSLContext) -> None:
+        """What another road beside the client needs, made in the same thread; its errors are those of the client."""
 
     def _scheme(self) -> str:
         import httpx

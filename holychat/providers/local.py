@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from holychat.domain.events import ReplyEvent
-    from holychat.domain.request import ModelInfo, ProviderInfo, Reply, ReplyRequest
+    from holychat.domain.request import ModelInfo, ProviderInfo, RawReply, Reply, ReplyRequest
     from holychat.providers.base import Provider
 
 USUAL_SERVERS = (("Ollama", 11434), ("llama.cpp", 8080), ("LM Studio", 1234), ("vLLM", 8000))
@@ -125,14 +125,22 @@ class LocalProvider:
             await self._forget()
             raise
 
-    async def complete(self, request: ReplyRequest) -> Reply:
-        """See `Provider.complete`."""
-        inner = await self._resolve()
+    async def send(self, request: ReplyRequest) -> RawReply:
+        """See `Provider.send`."""
+        inner = self._inner or await self._resolve()
         try:
-            return await inner.complete(await self._with_model(inner, request))
+            return await inner.send(request if request.model else await self._with_model(inner, request))
         except Unreachable:
             await self._forget()
             raise
+
+    def read(self, raw: RawReply) -> Reply:
+        """See `Provider.read`."""
+        return (self._inner or self._build(self.info)).read(raw)
+
+    async def complete(self, request: ReplyRequest) -> Reply:
+        """See `Provider.complete`."""
+        return self.read(await self.send(request))
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See `Provider.models`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from holychat.credentials.answer import key_missing
 from holychat.domain.request import ModelInfo
@@ -14,6 +14,8 @@ from holychat.log import Masker
 from holychat.providers.exchange import Exchange
 from holychat.providers.failures import Translator
 from holychat.providers.http import HttpPool, host_of, is_in_the_clear
+from holychat.providers.lane import LanePool, Road
+from holychat.providers.whole import read_reply
 from holychat.providers.wire_types import Dialect, encode_request
 from holychat.settings import NetworkSettings
 from holychat.text import clean_line
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     import httpx
 
     from holychat.domain.events import ReplyEvent
-    from holychat.domain.request import ProviderInfo, Reply, ReplyRequest
+    from holychat.domain.request import ProviderInfo, RawReply, Reply, ReplyRequest
 
 _LOG = logging.getLogger(__name__)
 _WHOLE_REPLY_SECONDS = 600.0
 """Without streaming nothing comes until the reply is whole, so the idle clock would stop every long one."""
 _MODELS_SECONDS = 30.0
+_KEY_SECONDS = 5.0
+_USUAL = Dialect()
 
 
 class Revealable(Protocol):
@@ -38,6 +42,14 @@ class Revealable(Protocol):
     def reveal(self) -> str:
         """The key itself."""
         ...
+
+
+class _Letterhead(NamedTuple):
+    """The headers of a lane, the key in them, and until when (time of the loop) they hold."""
+
+    headers: Mapping[str, str]
+    key: Revealable | None
+    until: float
 
 
 class OpenAIProvider:
@@ -50,6 +62,7 @@ class OpenAIProvider:
         masker: Learns the key, and masks everything a server or a library says.
         transport: What answers in place of the network, for the offline provider.
         on_rejected: Called with a key that the server does not know, or that cannot be sent.
+        connections: For a lane of background jobs: how many requests there can be at once.
     """
 
     def __init__(
@@ -61,18 +74,28 @@ class OpenAIProvider:
         masker: Masker | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         on_rejected: Callable[[Any], None] | None = None,
+        connections: int | None = None,
     ) -> None:
         self.info = info
         self._key = key
         self._network = NetworkSettings() if network is None else network
         self._masker = Masker() if masker is None else masker
-        self._pool = HttpPool(clean_line(info.name, 40), info.base_url, self._network, transport)
         self._translator = Translator(info, self._masker)
+        self._whole_seconds = max(_WHOLE_REPLY_SECONDS, self._network.idle_timeout)
+        name = self._translator.name
+        self._road: Road | None = None
+        if connections is None or transport is not None:
+            self._pool = HttpPool(name, info.base_url, self._network, transport)
+        else:
+            self._pool = lane = LanePool(name, info.base_url, self._network, connections)
+            self._road = Road(lane, self._translator, self._whole_seconds)
         self._dialects: dict[str, Dialect] = {}
         self._on_rejected = on_rejected
         self._sent_key: Revealable | None = None
         self._carries_key = info.needs_key
         self._warned = False
+        self._letter: _Letterhead | None = None
+        self._writing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"OpenAIProvider({self.info.name!r})"
@@ -89,15 +112,24 @@ class OpenAIProvider:
             finally:
                 await exchange.close()
 
-    async def complete(self, request: ReplyRequest) -> Reply:
-        """See `Provider.complete`. Waits at least ten minutes, as the whole reply is made before a byte of it comes."""
-        seconds = max(_WHOLE_REPLY_SECONDS, self._network.idle_timeout)
+    async def send(self, request: ReplyRequest) -> RawReply:
+        """See `Provider.send`. Waits at least ten minutes, as the whole reply is made before a byte of it comes."""
+        if self._road is not None and await self._road.is_open():
+            return await self._send_over(self._road, request)
         with self._watching_key():
-            exchange = await self._ask(request, stream=False, idle_seconds=seconds)
+            exchange = await self._ask(request, stream=False, idle_seconds=self._whole_seconds)
             try:
-                return await exchange.reply()
+                return await exchange.raw()
             finally:
                 await exchange.close()
+
+    def read(self, raw: RawReply) -> Reply:
+        """See `Provider.read`."""
+        return read_reply(self._translator, raw)
+
+    async def complete(self, request: ReplyRequest) -> Reply:
+        """See `Provider.complete`."""
+        return self.read(await self.send(request))
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """See `Provider.models`."""
@@ -133,15 +165,18 @@ class OpenAIProvider:
         try:
             yield
         except KeyRejected as rejected:
-            # With 403 the key is known and lacks a right, or its owner is in the wrong place.
-            if rejected.status in (None, 401) and self._on_rejected is not None and self._sent_key is not None:
-                self._on_rejected(self._sent_key)
+            self._rejected(rejected, self._sent_key)
             raise
+
+    def _rejected(self, rejected: KeyRejected, key: Revealable | None) -> None:
+        # With 403 the key is known and lacks a right, or its owner is in the wrong place.
+        if rejected.status in (None, 401) and self._on_rejected is not None and key is not None:
+            self._on_rejected(key)
 
     async def _ask(self, request: ReplyRequest, *, stream: bool, idle_seconds: float) -> Exchange:
         """Send a request for a reply; once more, in other words, where a 400 says which parameter it does not know."""
         while True:
-            dialect = self._dialects.get(request.model, Dialect())
+            dialect = self._dialects.get(request.model, _USUAL)
             body = encode_request(request, stream=stream, dialect=dialect)
             exchange = Exchange(self._pool, self._translator, idle_seconds)
             try:
@@ -156,17 +191,46 @@ class OpenAIProvider:
                     raise
             self._dialects[request.model] = other
 
+    async def _send_over(self, road: Road, request: ReplyRequest) -> RawReply:
+        while True:
+            dialect = self._dialects.get(request.model, _USUAL)
+            body = encode_request(request, stream=False, dialect=dialect)
+            letterhead = await self._letterhead()
+            try:
+                return await road.send("/chat/completions", letterhead.headers, body)
+            except KeyRejected as rejected:
+                # Of many requests under way some may still carry a key that was replaced meanwhile.
+                self._rejected(rejected, letterhead.key)
+                if self._letter is letterhead:
+                    self._letter = None
+                raise
+            except RequestRefused as refused:
+                other = dialect.after_refusal(refused.title, body) if refused.status in (400, 422) else None
+                if other is None:
+                    raise
+            self._dialects[request.model] = other
+
+    async def _letterhead(self) -> _Letterhead:
+        """The headers of every request of a lane. Finding the key takes a thread, so it is kept for some seconds."""
+        now = asyncio.get_running_loop().time()
+        if self._letter is None or self._letter.until <= now:
+            async with self._writing:
+                if self._letter is None or self._letter.until <= now:
+                    headers = await self._headers(stream=False)
+                    self._letter = _Letterhead(headers, self._sent_key, now + _KEY_SECONDS)
+        return self._letter
+
     async def _request(
         self, method: str, path: str, body: bytes | None = None, *, stream: bool = False
     ) -> httpx.Request:
         client = await self._pool.client()
         headers = await self._headers(stream=stream)
-        for warning in () if self._warned else self.warnings():
-            self._warned = True
-            _LOG.warning("%s", warning)
         return client.build_request(method, self._pool.url(path), headers=headers, content=body)
 
     async def _headers(self, *, stream: bool) -> Mapping[str, str]:
+        for warning in () if self._warned else self.warnings():
+            self._warned = True
+            _LOG.warning("%s", warning)
         headers = {
             "Accept": "text/event-stream" if stream else "application/json",
             # A compressed stream is often held back until a block is full.

@@ -93,6 +93,21 @@ class ProviderRegistry:
             self._built[name] = self._make(self.info(name))
         return self._built[name]
 
+    def lane(self, name: str, *, connections: int) -> Provider:
+        """The provider called `name` with connections of its own, for the many requests of background jobs.
+
+        A new one every time; `send` is what it is good at. Whoever asked for it closes it. The key is the one that the
+        ladder has at the moment, looked up again after some seconds and when it was rejected.
+
+        Args:
+            name: As in the settings.
+            connections: How many requests there can be at once; more would not be held up, only cost more.
+
+        Raises:
+            UsageError: There is none.
+        """
+        return self._make(self.info(name), connections=connections)
+
     async def check_key(self, name: str, secret: Secret) -> None:
         """Ask the provider for its models with exactly this key, whatever other keys there are. It costs nothing.
 
@@ -124,13 +139,13 @@ class ProviderRegistry:
         for provider in self._built.values():
             await provider.aclose()
 
-    def _make(self, info: ProviderInfo, secret: Secret | None = None) -> Provider:
-        build = partial(self._build, secret=secret)
+    def _make(self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None) -> Provider:
+        build = partial(self._build, secret=secret, connections=connections)
         if info.kind == "offline" or (info.base_url and info.model):
             return build(info)
         return LocalProvider(info, build, self.find_local, self._local_servers)
 
-    def _build(self, info: ProviderInfo, secret: Secret | None = None) -> Provider:
+    def _build(self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None) -> Provider:
         """A provider that uses `secret`; None: what the ladder has, found anew for each request."""
         from holychat.providers.openai import OpenAIProvider
 
@@ -149,6 +164,7 @@ class ProviderRegistry:
             network=self._settings.network,
             masker=self._masker,
             transport=transport,
+            connections=connections,
         )
 
     def _key(self, info: ProviderInfo) -> Secret | None:

@@ -24,10 +24,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     seconds = seconds_of(value)
     if seconds is not None or not value:
         return seconds
-    until = _date(value)
+    until = http_date(value)
     if until is None:
         return None
-    start = _date(headers.get("date", "")) or now or datetime.now(UTC)
+    start = http_date(headers.get("date", "")) or now or datetime.now(UTC)
     return max(0.0, (until - start).total_seconds())
 
 
@@ -40,7 +40,8 @@ def seconds_of(text: str) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """A moment as HTTP writes it, or None where it is none."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
