@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.loopback import Loopback
+from tests.support.openai_schema import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 _KEPT_OUT = (
     "HOLYSHEEP_API_KEY", "OPENAI_API_KEY", "HOLYSHEEP_BASE_URL", "OPENAI_BASE_URL", "HOLYCHAT_PROVIDER",
-    "HOLYCHAT_MODEL", "HOLYCHAT_LOG", "HOLYCHAT_WEBHOOK_SECRET", "HOLYCHAT_OFFLINE_PACE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "HOLYCHAT_MODEL", "HOLYCHAT_LOG", "HOLYCHAT_OFFLINE_PACE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_COLOR", "DBUS_SESSION_BUS_ADDRESS",
+    "HOLYCHAT_WEBHOOK_SECRET",
 )  # fmt: skip
 
 
@@ -32,6 +34,13 @@ def private_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.fixture
 def loopback() -> Iterator[Loopback]:
-    """A scripted HTTP server on 127.0.0.1; see `tests/support/loopback.py`."""
+    """A scripted HTTP server on 127.0.0.1; see `tests/support/loopback.py`.
+
+    Every request for a reply that holychat sent is held against what OpenAI publishes.
+    """
     with Loopback() as server:
         yield server
+    for request in server.requests:
+        ours = request.headers.get("user-agent", "").startswith("holychat/")
+        if ours and request.method == "POST" and request.path.endswith("/chat/completions"):
+            assert problems("chat_completion", request.json) == []

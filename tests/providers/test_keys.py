@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from holychat.domain.request import ProviderInfo, ReplyRequest
+from holychat.domain.request import ProviderInfo
 from holychat.errors import HolychatError, KeyMissing, KeyRejected, ProviderError, RequestRefused
 from holychat.providers.openai import OpenAIProvider
 from tests.providers.tools import KEY, REQUEST, FakeSecret, Outcome, ask, outcome_of, provider
@@ -121,7 +121,7 @@ async def test_the_key_is_looked_up_for_each_request_and_may_be_a_function(loopb
     asked = OpenAIProvider(info, key=lambda: FakeSecret(next(keys)))
     loopback.chat(whole("Hi"))
     for _ in range(2):
-        await asked.complete(ReplyRequest("m", ()))
+        await asked.complete(REQUEST)
     await asked.aclose()
     assert [request.headers["authorization"] for request in loopback.requests] == [
         "Bearer first-key-000",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from holychat.domain.chat import Role
 from holychat.domain.events import ReplyStarted, TextDelta, TurnFinished
 from holychat.domain.request import PromptMessage, ReplyRequest
 from holychat.domain.usage import Usage
-from tests.providers.tools import KEY, ask, outcome_of, provider
+from tests.providers.tools import KEY, REQUEST, ask, outcome_of, provider
 from tests.support.loopback import (
     FOREVER,
     Gate,
@@ -64,7 +65,7 @@ async def test_each_token_is_given_as_soon_as_it_arrives(loopback: Loopback) -> 
     first, second = Gate(), Gate()
     loopback.chat(events_reply([event(chunk("one")), first, event(chunk("two")), second, *reply_events([])]))
     asked = provider(loopback.base_url)
-    async with aclosing(asked.stream(ReplyRequest("m", ()))) as events:
+    async with aclosing(asked.stream(REQUEST)) as events:
         assert isinstance(await anext(events), ReplyStarted)
         assert await anext(events) == TextDelta("one")
         first.open()
@@ -220,7 +221,7 @@ async def test_the_connection_is_used_again_for_the_next_message(loopback: Loopb
 async def test_closing_the_stream_closes_the_socket(loopback: Loopback) -> None:
     loopback.chat(events_reply([*sse(chunk("Hi")), FOREVER]))
     asked = provider(loopback.base_url)
-    async with aclosing(asked.stream(ReplyRequest("m", ()))) as events:
+    async with aclosing(asked.stream(REQUEST)) as events:
         async for found in events:
             if isinstance(found, TextDelta):
                 break
@@ -262,7 +263,7 @@ async def test_a_slow_reader_is_not_taken_for_a_slow_server(loopback: Loopback) 
     loopback.chat(events_reply([*sse(chunk("a")), gate, *reply_events(["b"])]))
     asked = provider(loopback.base_url, idle=0.3)
     text = ""
-    async with aclosing(asked.stream(ReplyRequest("m", ()))) as events:
+    async with aclosing(asked.stream(REQUEST)) as events:
         async for found in events:
             if isinstance(found, TextDelta):
                 text += found.text
@@ -284,7 +285,7 @@ async def test_a_parameter_that_the_server_does_not_know_is_worded_otherwise_onc
 ) -> None:
     loopback.chat(error_reply(400, message), stream_of("ok"))
     asked = provider(loopback.base_url)
-    request = ReplyRequest("m", (), max_tokens=5)
+    request = replace(REQUEST, max_tokens=5)
     assert (await outcome_of(asked, request)).text == "ok"
     assert (await outcome_of(asked, request)).text == "ok"
     await asked.aclose()
@@ -303,13 +304,13 @@ async def test_a_400_that_names_the_parameter_for_ever_is_reported(loopback: Loo
 async def test_a_reply_without_streaming(loopback: Loopback) -> None:
     loopback.chat(whole("Hello", reasoning="hm", finish="length"))
     asked = provider(loopback.base_url)
-    reply = await asked.complete(ReplyRequest("m", ()))
+    reply = await asked.complete(REQUEST)
     assert (reply.text, reply.reasoning, reply.finish_reason, reply.model) == ("Hello", "hm", "length", "test-model")
     assert (reply.usage, reply.request_id) == (Usage(12, 34), "req-1")
     assert loopback.requests[0].json == {"model": "m", "messages": []}
     slow = [b"\n", b"\n", json.dumps({"choices": [{"message": {"content": "late"}}]}).encode()]
     loopback.chat(Script(200, {"content-type": "application/json"}, slow))
-    assert (await asked.complete(ReplyRequest("m", ()))).text == "late"
+    assert (await asked.complete(REQUEST)).text == "late"
     await asked.aclose()
 
 
