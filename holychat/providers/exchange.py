@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from holychat.errors import ProviderError
 from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginning, read_whole
@@ -140,6 +140,26 @@ class Exchange:
             ProviderError: It broke off, is an error, or cannot be a reply.
         """
         return await self._run(self._read_raw())
+
+    async def save(self, file: BinaryIO, limit: int) -> int:
+        """Write the whole answer to a file, piece by piece, and give its size in bytes.
+
+        Raises:
+            ProviderError: It broke off, or is longer than `limit` bytes.
+            OSError: The file takes no more.
+        """
+        response = self._response
+        assert response is not None
+        body = BodyReader(response.headers, limit)
+        pieces = response.aiter_raw()
+
+        async def more() -> list[bytes] | None:
+            raw = await anext(pieces, None)
+            return None if raw is None else list(body.feed(raw))
+
+        while (inflated := await self._run(more())) is not None:
+            file.writelines(inflated)
+        return body.size
 
     async def models(self) -> list[ModelEntry]:
         """The model list that the answer holds.

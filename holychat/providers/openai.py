@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from holychat.domain.events import ReplyEvent
     from holychat.domain.request import ProviderInfo, RawReply, Reply, ReplyRequest
+    from holychat.providers.batch_service import BatchService
 
 _LOG = logging.getLogger(__name__)
 _WHOLE_REPLY_SECONDS = 600.0
@@ -145,6 +146,12 @@ class OpenAIProvider:
         owners = {entry.id: entry.owned_by or "" for entry in entries if entry.id}
         return tuple(ModelInfo(name, owners[name]) for name in sorted(owners))
 
+    def batches(self) -> BatchService:
+        """The endpoint's batch service; whether it has one is found out by asking it."""
+        from holychat.providers.batch_service import BatchService
+
+        return BatchService(self._pool, self._translator, self._headers_of_no_reply)
+
     def warnings(self) -> tuple[str, ...]:
         """See `Provider.warnings`."""
         if self._carries_key and is_in_the_clear(self.info.base_url):
@@ -241,6 +248,10 @@ class OpenAIProvider:
         if secret := await self._secret():
             headers["Authorization"] = f"Bearer {secret}"
         return headers
+
+    async def _headers_of_no_reply(self) -> Mapping[str, str]:
+        """For requests whose body is no JSON, or that have none."""
+        return {name: value for name, value in (await self._headers(stream=False)).items() if name != "Content-Type"}
 
     async def _secret(self) -> str:
         """The key, checked: h11 would quote a bad one in its error."""

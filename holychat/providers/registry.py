@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from holychat.credentials.secret import Secret
     from holychat.log import Masker
     from holychat.providers.base import Provider
+    from holychat.providers.batch_service import BatchService
+    from holychat.providers.openai import OpenAIProvider
     from holychat.settings import ProviderSettings, Settings
 
 BUILT_IN = (
@@ -63,6 +65,7 @@ class ProviderRegistry:
         self._local_servers = local_servers
         self._infos = _merged(settings)
         self._built: dict[str, Provider] = {}
+        self._batching: dict[str, OpenAIProvider] = {}
 
     def infos(self) -> tuple[ProviderInfo, ...]:
         """All providers: the default one first, then the built-in ones, then those of config.toml by name."""
@@ -108,6 +111,19 @@ class ProviderRegistry:
         """
         return self._make(self.info(name), connections=connections)
 
+    def batches(self, name: str) -> BatchService | None:
+        """The batch service of the provider called `name`, if it has one: ask it. None: it surely has none.
+
+        Raises:
+            UsageError: There is no such provider.
+        """
+        info = self.info(name)
+        if info.kind == "offline" or not info.base_url:
+            return None
+        if name not in self._batching:
+            self._batching[name] = self._build(info)
+        return self._batching[name].batches()
+
     async def check_key(self, name: str, secret: Secret) -> None:
         """Ask the provider for its models with exactly this key, whatever other keys there are. It costs nothing.
 
@@ -136,7 +152,7 @@ class ProviderRegistry:
 
     async def aclose(self) -> None:
         """Close the connections of every provider that was used."""
-        for provider in self._built.values():
+        for provider in (*self._built.values(), *self._batching.values()):
             await provider.aclose()
 
     def _make(self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None) -> Provider:
@@ -145,7 +161,9 @@ class ProviderRegistry:
             return build(info)
         return LocalProvider(info, build, self.find_local, self._local_servers)
 
-    def _build(self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None) -> Provider:
+    def _build(
+        self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None
+    ) -> OpenAIProvider:
         """A provider that uses `secret`; None: what the ladder has, found anew for each request."""
         from holychat.providers.openai import OpenAIProvider
 
