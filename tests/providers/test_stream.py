@@ -307,7 +307,7 @@ async def test_a_reply_without_streaming(loopback: Loopback) -> None:
     reply = await asked.complete(REQUEST)
     assert (reply.text, reply.reasoning, reply.finish_reason, reply.model) == ("Hello", "hm", "length", "test-model")
     assert (reply.usage, reply.request_id) == (Usage(12, 34), "req-1")
-    assert loopback.requests[0].json == {"model": "m", "messages": []}
+    assert loopback.requests[0].json == {"model": "test-model", "messages": [{"role": "user", "content": "Hi"}]}
     slow = [b"\n", b"\n", json.dumps({"choices": [{"message": {"content": "late"}}]}).encode()]
     loopback.chat(Script(200, {"content-type": "application/json"}, slow))
     assert (await asked.complete(REQUEST)).text == "late"
