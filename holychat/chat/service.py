@@ -12,7 +12,7 @@ from holychat.chat.export import as_json, as_markdown
 from holychat.chat.retry import RetryPolicy
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
-from holychat.domain.search import ChatEntry, SearchHit
+from holychat.domain.search import ChatEntry, Hit, ResultHit
 from holychat.errors import StoreError, UsageError
 from holychat.store import chats, messages, search
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from holychat.store.owners import Owners
 
 Entries: TypeAlias = list[ChatEntry]
-Hits: TypeAlias = list[SearchHit]
+Hits: TypeAlias = list[Hit]
+Results: TypeAlias = list[ResultHit]
 Messages: TypeAlias = list[Message]
 
 
@@ -96,8 +97,12 @@ class ChatService:
         return await self._database.read(lambda c: chats.entries(c, filter, limit, offset))
 
     async def search(self, query: str, limit: int = 20) -> Hits:
-        """Messages that hold every word of `query` (the last one may be unfinished), newest first."""
+        """Messages and results of jobs with every word of `query` (the last may be unfinished), newest first."""
         return await self._database.read(lambda c: search.find(c, query, limit))
+
+    async def results(self, query: str, limit: int = 20) -> Results:
+        """Results of jobs alone, as `search` finds them."""
+        return await self._database.read(lambda c: search.results(c, query, limit))
 
     async def rename(self, chat_id: int, title: str) -> Chat:
         """Give a chat a title; an empty one is filled again by the next message."""

@@ -11,6 +11,7 @@ import click
 
 from holychat.cli.arguments import CHAT, TEXT
 from holychat.cli.output import is_terminal, table
+from holychat.domain.search import ResultHit
 from holychat.errors import UsageError
 from holychat.text import clean_line
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from holychat.cli.session import Session
     from holychat.domain.chat import Chat
-    from holychat.domain.search import SearchHit
+    from holychat.domain.search import Hit
     from holychat.services import Services
 
 
@@ -48,24 +49,22 @@ def list_chats(session: Session, limit: int, as_json: bool) -> None:
         )
 
 
-@history.command(short_help="Search all messages.")
+@history.command(short_help="Search all messages and results of jobs.")
 @click.argument("words", type=TEXT, nargs=-1, required=True)
 @click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, metavar="N", help="At most so many; 20.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def search(session: Session, words: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Search all messages for WORDS, the latest first: chat, when, who, where it was found."""
+    """Search messages and results of jobs for WORDS, the latest first: chat or job, when, who, where it was found."""
 
-    async def read(services: Services) -> Sequence[SearchHit]:
+    async def read(services: Services) -> Sequence[Hit]:
         return await services.chats.search(" ".join(words), limit=limit)
 
     hits = session.with_services(read)
     if as_json:
         session.out.json([_hit_fields(hit) for hit in hits])
     else:
-        session.out.write(
-            table([(str(hit.chat_id), _when(hit.created_ms), hit.role.value, _marked(session, hit)) for hit in hits])
-        )
+        session.out.write(table([(*_place_of(hit), _marked(session, hit)) for hit in hits]))
 
 
 @history.command(short_help="Print a conversation.")
@@ -179,7 +178,13 @@ def _iso(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000).astimezone().isoformat(timespec="seconds")
 
 
-def _marked(session: Session, hit: SearchHit) -> str:
+def _place_of(hit: Hit) -> tuple[str, str, str]:
+    if isinstance(hit, ResultHit):
+        return f"job {hit.job_id}", _when(hit.created_ms), hit.name
+    return str(hit.chat_id), _when(hit.created_ms), hit.role.value
+
+
+def _marked(session: Session, hit: Hit) -> str:
     """The found line; on a terminal what was searched for stands in brackets."""
     if not session.out.to_terminal:
         return hit.snippet
@@ -198,7 +203,16 @@ def _chat_fields(chat: Chat) -> dict[str, Any]:
     }
 
 
-def _hit_fields(hit: SearchHit) -> dict[str, Any]:
+def _hit_fields(hit: Hit) -> dict[str, Any]:
+    if isinstance(hit, ResultHit):
+        return {
+            "job_id": hit.job_id,
+            "job": hit.job_name,
+            "item_id": hit.item_id,
+            "name": hit.name,
+            "snippet": hit.snippet,
+            "created": _iso(hit.created_ms),
+        }
     return {
         "chat_id": hit.chat_id,
         "title": hit.title,

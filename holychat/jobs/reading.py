@@ -95,7 +95,5 @@ class JobReading:
         seen = await self._database.data_version()
         while not self._closed:
             await asyncio.sleep(interval)
-            if self._closed:
-                return
-            if seen != (seen := await self._database.data_version()):
+            if not self._closed and seen != (seen := await self._database.data_version()):
                 yield

@@ -9,7 +9,7 @@ from holychat.domain.search import ChatEntry
 from holychat.errors import UsageError
 from holychat.store.folding import key, storable
 from holychat.store.rows import CHAT_COLUMNS, chat_of
-from holychat.store.search import MOST_TERMS, match_expression, matches, snippet, terms_of, text_of
+from holychat.store.search import LONGEST_WALK, MOST_TERMS, match_expression, matches, snippet, terms_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from holychat.store.database import Connection
 
 _WORTH_LISTING = "(c.title <> '' OR c.draft <> '' OR EXISTS (SELECT 1 FROM messages AS m WHERE m.chat_id = c.id))"
-_LONGEST_WALK = 20_000
-"""Hits looked at to find different chats: a word said ten thousand times in one chat shall not hold up a key press."""
 _ABANDONED_MS = 30 * 86_400_000
 
 
@@ -82,7 +80,7 @@ def entries(connection: Connection, filter_text: str, limit: int, offset: int) -
     expression = match_expression(filter_text, typing=True)
     # One letter is in nearly every message; for Chinese it is a word.
     if expression and len(found) < wanted and not (len(filter_text.strip()) == 1 and filter_text.isascii()):
-        for chat_id, message_id in islice(matches(connection, expression), _LONGEST_WALK):
+        for chat_id, message_id in islice(matches(connection, expression), LONGEST_WALK):
             if chat_id not in found:
                 pieces = snippet(text_of(connection, message_id), terms)
                 found[chat_id] = ChatEntry(get(connection, chat_id), pieces, message_id)

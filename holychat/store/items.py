@@ -61,7 +61,8 @@ def page(
         return []
     backwards = first > total - last
     if states is None or len(wanted) == len(ItemState):
-        branches, values = "SELECT id, ordinal FROM items WHERE job_id = ? AND parent_id IS NULL", [job_id]
+        branches = "SELECT id, ordinal FROM items WHERE job_id = ? AND parent_id IS NULL"
+        values: list[int | str] = [job_id]
     else:
         # Each state is read in order from its own part of the index; SQLite merges them as it goes.
         one = "SELECT id, ordinal FROM items WHERE job_id = ? AND state = ? AND parent_id IS NULL"

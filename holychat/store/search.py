@@ -18,19 +18,21 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from holychat.domain.chat import Role
-from holychat.domain.search import SearchHit
+from holychat.domain.search import ResultHit, SearchHit
 from holychat.store.folding import fold, key, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holychat.domain.search import Pieces
+    from holychat.domain.search import Hit, Pieces
     from holychat.store.database import Connection
 
 _QUOTED_OR_WORD = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _WORD = re.compile(r"\w")
 MOST_TERMS = 32
 """Words of a query that are looked at; SQLite bounds the depth of an expression, and nobody types so many."""
+LONGEST_WALK = 20_000
+"""Hits looked at to find those of one kind: a word said ten thousand times in a chat shall not hold up a key press."""
 _SHORTEST_PREFIX = 2
 _BEFORE = 30
 _SNIPPET = 120
@@ -84,35 +86,47 @@ def match_expression(query: str, *, typing: bool) -> str:
     return " ".join(quoted)
 
 
-def find(connection: Connection, query: str, limit: int) -> list[SearchHit]:
-    """Messages that hold every word of `query`, newest first."""
+def find(connection: Connection, query: str, limit: int) -> list[Hit]:
+    """Messages and results of jobs that hold every word of `query`, newest first."""
     expression = match_expression(query, typing=True)
     if not expression:
         return []
     terms = terms_of(query)
     rows = connection.execute(
         """
-        SELECT c.id, c.title, m.id, m.role, m.created_ms, m.position IS NULL
+        SELECT d.message_id, d.item_id
         FROM search_index AS s
         JOIN documents AS d ON d.id = s.rowid
-        JOIN messages AS m ON m.id = d.message_id
-        JOIN chats AS c ON c.id = m.chat_id
-        WHERE s.search_index MATCH ? ORDER BY s.rowid DESC LIMIT ?
+        LEFT JOIN items AS i ON i.id = d.item_id
+        LEFT JOIN jobs AS j ON j.id = i.job_id
+        WHERE s.search_index MATCH ? AND coalesce(j.deleted, 0) = 0 ORDER BY s.rowid DESC LIMIT ?
         """,
         (expression, limit),
     )
     return [
-        SearchHit(
-            chat_id=chat_id,
-            title=title,
-            message_id=message_id,
-            role=Role(role),
-            pieces=snippet(text_of(connection, message_id), terms),
-            created_ms=created_ms,
-            replaced=bool(replaced),
-        )
-        for chat_id, title, message_id, role, created_ms, replaced in list(rows)
+        _message_hit(connection, message_id, terms) if item_id is None else _result_hit(connection, item_id, terms)
+        for message_id, item_id in list(rows)
     ]
+
+
+def results(connection: Connection, query: str, limit: int) -> list[ResultHit]:
+    """Results of jobs that hold every word of `query`, newest first."""
+    expression = match_expression(query, typing=True)
+    if not expression:
+        return []
+    rows = connection.execute(
+        """
+        SELECT d.item_id
+        FROM (SELECT rowid FROM search_index WHERE search_index MATCH ? ORDER BY rowid DESC LIMIT ?) AS s
+        JOIN documents AS d ON d.id = s.rowid
+        JOIN items AS i ON i.id = d.item_id
+        JOIN jobs AS j ON j.id = i.job_id
+        WHERE j.deleted = 0 ORDER BY s.rowid DESC LIMIT ?
+        """,
+        (expression, LONGEST_WALK, limit),
+    )
+    terms = terms_of(query)
+    return [_result_hit(connection, item_id, terms) for (item_id,) in list(rows)]
 
 
 def matches(connection: Connection, expression: str) -> Iterator[tuple[int, int]]:
@@ -127,6 +141,40 @@ def matches(connection: Connection, expression: str) -> Iterator[tuple[int, int]
         """,
         (expression,),
     )
+
+
+def _message_hit(connection: Connection, message_id: int, terms: list[str]) -> SearchHit:
+    chat_id, title, role, created_ms, replaced = connection.execute(
+        """
+        SELECT c.id, c.title, m.role, m.created_ms, m.position IS NULL
+        FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.id = ?
+        """,
+        (message_id,),
+    ).get
+    return SearchHit(
+        chat_id=chat_id,
+        title=title,
+        message_id=message_id,
+        role=Role(role),
+        pieces=snippet(text_of(connection, message_id), terms),
+        created_ms=created_ms,
+        replaced=bool(replaced),
+    )
+
+
+def _result_hit(connection: Connection, item_id: int, terms: list[str]) -> ResultHit:
+    job_id, job_name, name, updated_ms, text = connection.execute(
+        """
+        SELECT j.id, j.name, i.name, i.updated_ms, substr(t.result, 1, ?)
+        FROM items AS i JOIN jobs AS j ON j.id = i.job_id LEFT JOIN item_texts AS t ON t.item_id = i.id WHERE i.id = ?
+        """,
+        (_READ_FOR_SNIPPET, item_id),
+    ).get
+    pieces = snippet(text or "", terms)
+    if not any(found for _, found in pieces):
+        # It was found by the name of the document.
+        pieces = snippet(name, terms) if terms else pieces
+    return ResultHit(job_id, job_name, item_id, name, pieces, updated_ms)
 
 
 def text_of(connection: Connection, message_id: int) -> str:

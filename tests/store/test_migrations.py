@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from holychat.errors import StoreDamaged, StoreTooNew
-from holychat.store import chats
+from holychat.store import chats, search
 from holychat.store.database import Database
 from holychat.store.migrate import MIGRATIONS, known_version
 from tests.store.tools import expect, files_beside, is_sound, python, talk, wait_until
@@ -168,3 +168,25 @@ def test_migrations_are_numbered_without_gaps(next_version: Path) -> None:
     (next_version / "0007_gap.sql").write_text("")
     with pytest.raises(ValueError, match="not numbered"):
         known_version(next_version)
+
+
+def test_messages_indexed_by_the_first_version_are_found_after_jobs_came(path: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    shutil.copy(MIGRATIONS / "0001_chats.sql", first)
+    old = Database.open(path, migrations=first)
+    kept = talk(old, ("Which tea?", "Green wombat tea."))
+    gone = talk(old, ("Forget this wombat", "yes"))
+    old.write_now(lambda c: chats.delete(c, gone.id))
+    old.close()
+    database = Database.open(path)
+    assert version_of(path) == known_version()
+    hits = database.read_now(lambda c: search.find(c, "wombat", 9))
+    assert [(hit.chat_id, hit.snippet) for hit in hits] == [(kept.id, "Green wombat tea.")]
+    # What is indexed later takes its own number, and what is deleted leaves the index as before.
+    later = talk(database, ("another wombat", "-"))
+    assert [hit.chat_id for hit in database.read_now(lambda c: search.find(c, "wombat", 9))] == [later.id, kept.id]
+    database.write_now(lambda c: chats.delete(c, kept.id))
+    assert [hit.chat_id for hit in database.read_now(lambda c: search.find(c, "wombat", 9))] == [later.id]
+    assert is_sound(database)
+    database.close()

@@ -16,11 +16,11 @@ from holychat.store.messages import FileText
 from tests.store.tools import NOW, answer, ask, is_sound, new_chat, talk
 
 if TYPE_CHECKING:
-    from holychat.domain.search import SearchHit
+    from holychat.domain.search import Hit
     from holychat.store.database import Database
 
 
-def found(database: Database, query: str, limit: int = 20) -> list[SearchHit]:
+def found(database: Database, query: str, limit: int = 20) -> list[Hit]:
     return database.read_now(lambda c: search.find(c, query, limit))
 
 
@@ -28,7 +28,7 @@ def listed(database: Database, query: str, limit: int = 50, offset: int = 0) -> 
     return [entry.chat.id for entry in database.read_now(lambda c: chats.entries(c, query, limit, offset))]
 
 
-def marked(hit: SearchHit) -> list[str]:
+def marked(hit: Hit) -> list[str]:
     return [text for text, is_hit in hit.pieces if is_hit]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holychat.domain.chat import Chat
-    from holychat.tui.screens.chats import Chosen
+    from holychat.tui.screens.chats import Chosen, ChosenResult
     from holychat.tui.widgets.transcript import Transcript
 
 
@@ -50,9 +50,19 @@ class ChatDialogs(ChatBase):
         )
         self.app.push_screen(screen, self._chosen)
 
-    def _chosen(self, chosen: Chosen | None) -> None:
-        if chosen is not None:
+    def _chosen(self, chosen: Chosen | ChosenResult | None) -> None:
+        from holychat.tui.screens.chats import ChosenResult
+
+        if isinstance(chosen, ChosenResult):
+            self.attempt(self.open_result, chosen.job_id, chosen.item_id)
+        elif chosen is not None:
             self.attempt(self.show_chat, chosen.chat_id, chosen.message_id)
+
+    async def open_result(self, job_id: int, item_id: int) -> None:  # noqa: ARG002  # the job, for who shows it in its job
+        """Show the result of a job: as a chat about its document."""
+        if (services := self._services_or_say()) is not None:
+            chat = await services.jobs.open_as_chat(item_id)
+            await self.show_chat(chat.id, None)
 
     def _deleted(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:

@@ -1,4 +1,4 @@
-"""The list of chats: filter while typing, over titles and full text."""
+"""The list of chats: filter while typing, over titles and full text, results of jobs included."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from holychat.domain.search import ResultHit
 from holychat.errors import HolychatError
 from holychat.text import clean_line
 from holychat.tui.keymap import bindings
@@ -41,6 +42,14 @@ class Chosen:
     message_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenResult:
+    """The result of a job to open."""
+
+    job_id: int
+    item_id: int
+
+
 class ChatList(OptionList, inherit_bindings=False):
     """The chats that fit; typing goes back to the filter, and Enter is left to the screen, whose footer names it."""
 
@@ -59,8 +68,8 @@ class ChatList(OptionList, inherit_bindings=False):
             box.insert_text_at_cursor(event.character)
 
 
-class ChatsScreen(Dialog[Chosen]):
-    """Answers with the chat to open.
+class ChatsScreen(Dialog[Chosen | ChosenResult]):
+    """Answers with the chat, or the result of a job, to open.
 
     Args:
         chats: Where they are.
@@ -89,7 +98,7 @@ class ChatsScreen(Dialog[Chosen]):
         self._deleted = deleted
         self._renamed = renamed
         self._export = export
-        self._entries: list[ChatEntry] = []
+        self._entries: list[ChatEntry | ResultHit] = []
         self._shown_for: str | None = None
         self._open_when_shown = False
 
@@ -111,7 +120,7 @@ class ChatsScreen(Dialog[Chosen]):
 
     async def history_changed(self) -> None:
         """Another process has written: fill the list anew, the mark on the same chat."""
-        start_work(self, "filter", self._fill, self.query_one(ChatList).highlighted or 0, self._entry)
+        start_work(self, "filter", self._fill, self.query_one(ChatList).highlighted or 0, self._marked)
 
     def on_filter_input_list_key(self, event: FilterInput.ListKey) -> None:
         """On to the list."""
@@ -129,16 +138,19 @@ class ChatsScreen(Dialog[Chosen]):
         event.stop()
         self.action_open()
 
-    async def _fill(self, mark: int = 0, marked: ChatEntry | None = None) -> None:
+    async def _fill(self, mark: int = 0, marked: ChatEntry | ResultHit | None = None) -> None:
         text = self.query_one(FilterInput).value
         try:
-            entries = await self._chats.list(text, _LIMIT)
+            chats = await self._chats.list(text, _LIMIT)
+            # Behind the chats, because a job can have a hundred thousand of them.
+            results = await self._chats.results(text, _LIMIT - len(chats)) if text.strip() else []
         except HolychatError as error:
             self._say(str(error))
             return
+        entries: list[ChatEntry | ResultHit] = [*chats, *results]
         self._entries = entries
         if marked is not None:
-            mark = next((at for at, entry in enumerate(entries) if entry.chat.id == marked.chat.id), mark)
+            mark = next((at for at, entry in enumerate(entries) if _same(entry, marked)), mark)
         options = self.query_one(ChatList)
         width = max(20, options.scrollable_content_region.width - 2)
         now = datetime.now().astimezone()
@@ -150,30 +162,47 @@ class ChatsScreen(Dialog[Chosen]):
             self.action_open()
         self.query_one("#chat-count", Static).update(Content(_count(len(entries), bool(text))))
 
-    def _prompt(self, entry: ChatEntry, width: int, now: datetime) -> Text:
-        when = _when(datetime.fromtimestamp(entry.chat.updated_ms / 1000).astimezone(), now)
-        marker = "● " if entry.chat.id == self._current else "  "
-        title = Text(marker + (clean_line(entry.chat.title) or "Untitled"), "bold", no_wrap=True)
+    def _prompt(self, entry: ChatEntry | ResultHit, width: int, now: datetime) -> Text:
+        if isinstance(entry, ResultHit):
+            marker, then = "  ", entry.created_ms
+            head = f"{clean_line(entry.name)} · result of {clean_line(entry.job_name, 60)}"
+        else:
+            marker, then = "● " if entry.chat.id == self._current else "  ", entry.chat.updated_ms
+            head = clean_line(entry.chat.title) or "Untitled"
+        when = _when(datetime.fromtimestamp(then / 1000).astimezone(), now)
+        title = Text(marker + head, "bold", no_wrap=True)
         title.truncate(width - len(when) - 1, overflow="ellipsis", pad=True)
         line = Text.assemble(title, f" {when}")
         line.stylize("dim", len(title.plain))
-        second = _snippet(entry) if entry.pieces else Text(_facts(entry.chat), "dim")
+        facts = "" if isinstance(entry, ResultHit) else _facts(entry.chat)
+        second = _snippet(entry) if entry.pieces else Text(facts, "dim")
         second.pad_left(2)
         second.truncate(width, overflow="ellipsis")
         return Text("\n").join([line, second])
 
     @property
-    def _entry(self) -> ChatEntry | None:
+    def _marked(self) -> ChatEntry | ResultHit | None:
         marked = self.query_one(ChatList).highlighted
         return self._entries[marked] if marked is not None and marked < len(self._entries) else None
 
+    @property
+    def _entry(self) -> ChatEntry | None:
+        """The marked chat, for what can be done with chats alone."""
+        if isinstance(marked := self._marked, ResultHit):
+            self._say("This is a result of a job: Enter opens it.")
+            return None
+        return marked
+
     def action_open(self) -> None:
-        """Open the marked chat; after fast typing, once the list is that of the whole filter."""
+        """Open what is marked; after fast typing, once the list is that of the whole filter."""
         if self._shown_for != self.query_one(FilterInput).value:
             self._open_when_shown = True
             return
-        if (entry := self._entry) is not None:
-            self.dismiss(Chosen(entry.chat.id, entry.message_id))
+        marked = self._marked
+        if isinstance(marked, ResultHit):
+            self.dismiss(ChosenResult(marked.job_id, marked.item_id))
+        elif marked is not None:
+            self.dismiss(Chosen(marked.chat.id, marked.message_id))
 
     def action_rename(self) -> None:
         """Ask for another title."""
@@ -226,7 +255,13 @@ class ChatsScreen(Dialog[Chosen]):
             self._export(entry.chat)
 
 
-def _snippet(entry: ChatEntry) -> Text:
+def _same(entry: ChatEntry | ResultHit, marked: ChatEntry | ResultHit) -> bool:
+    if isinstance(entry, ResultHit) or isinstance(marked, ResultHit):
+        return entry == marked
+    return entry.chat.id == marked.chat.id
+
+
+def _snippet(entry: ChatEntry | ResultHit) -> Text:
     text = Text(no_wrap=True)
     for piece, hit in entry.pieces:
         # The bars keep the spaces at both ends, which folding white space would take.
