@@ -1,0 +1,153 @@
+"""Pacer, window and gate of a lane put together. Pure control: the time is an argument, nothing waits here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holychat.errors import Outcome
+from holychat.jobs.lane.gate import Gate
+from holychat.jobs.lane.pacer import Pacer
+from holychat.jobs.lane.window import Window
+
+if TYPE_CHECKING:
+    from holychat.errors import RateLimits
+
+_TROUBLE_SECONDS = 5.0
+_BACKGROUND = 4
+"""One part in so many of the window is what background work may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """How a lane stands, for people."""
+
+    rate_per_minute: float | None
+    """Requests per minute that are allowed; None: nothing limits them yet."""
+    window: int
+    """Requests at once that are allowed."""
+    in_flight: int
+    why: str
+    """Where the limits come from or what is waited for, in a few words; may be empty."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What is remembered of a request."""
+
+    tokens: int
+    background: bool
+    number: int
+    level: int
+    """How many there were at once, this one included."""
+    sent_at: float
+
+
+class Control:
+    """Decides when a request may go, and learns from what became of it.
+
+    Args:
+        concurrency: Requests at once, as the person wants it; None: found out.
+        cap: Requests at once at most.
+        requests_per_minute: As the person knows it; None: headers, or found out.
+        tokens_per_minute: The same for tokens.
+    """
+
+    def __init__(
+        self,
+        concurrency: int | None = None,
+        cap: int = 512,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+    ) -> None:
+        self.pacer = Pacer(requests_per_minute, tokens_per_minute)
+        self.window = Window(concurrency, cap)
+        self.gate = Gate()
+        self.in_flight = 0
+        self._in_background = 0
+        self._room = 0
+
+    def make_room(self, live_turns: int) -> None:
+        """So many people wait for an answer of the same provider right now."""
+        self._room = live_turns
+        self.pacer.live = live_turns > 0
+
+    def limit(self) -> int:
+        """Requests at once that are allowed now."""
+        return max(1, self.window.size - self._room)
+
+    def ready_at(self, now: float, *, background: bool = False) -> float:
+        """When the next request may go if nothing changes; infinite where only the end of another one helps."""
+        gate = self.gate.ready_at(now)
+        if gate > now:
+            return gate
+        self.window.grow(now, self.in_flight)
+        limit = self.limit()
+        if background and self._in_background >= max(1, limit // _BACKGROUND):
+            return math.inf
+        if self.in_flight >= limit:
+            return self.window.next_growth(now, self.in_flight)
+        return self.pacer.ready_at(now)
+
+    def take(self, now: float, tokens: int, *, background: bool = False) -> Ticket:
+        """A request goes."""
+        self.in_flight += 1
+        self._in_background += background
+        self.gate.taken(now)
+        return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
+
+    def undo(self, ticket: Ticket) -> None:
+        """It did not go after all."""
+        self._leave(ticket)
+        self.gate.undone()
+        self.pacer.undo(ticket.tokens)
+
+    def give_back(
+        self,
+        now: float,
+        ticket: Ticket,
+        outcome: Outcome | None,
+        *,
+        tokens: int | None = None,
+        limits: RateLimits | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """A request ended; `outcome` is None for a reply."""
+        before = self.in_flight
+        self._leave(ticket)
+        if limits is not None:
+            self.pacer.learn(limits, self.in_flight)
+        if outcome is Outcome.REFUSED:
+            self._refused(now, ticket, retry_after)
+            return
+        self.pacer.settle(ticket.tokens, tokens)
+        if outcome is None:
+            self.pacer.clean()
+            self.window.clean(now, before, ticket.level)
+        elif outcome in (Outcome.SERVER_FAULT, Outcome.AMBIGUOUS, Outcome.NEVER_SENT):
+            self.window.freeze(now, _TROUBLE_SECONDS)
+            self.pacer.freeze(now, _TROUBLE_SECONDS)
+        if outcome is not Outcome.NEVER_SENT:
+            self.gate.accepted(now, ticket.sent_at)
+
+    def state(self, now: float) -> LaneState:
+        """For people."""
+        rate = self.pacer.rate(now)
+        why = "the provider turns requests away" if self.gate.ready_at(now) > now else self.pacer.source
+        return LaneState(None if rate == math.inf else rate * 60, self.limit(), self.in_flight, why)
+
+    def _refused(self, now: float, ticket: Ticket, retry_after: float | None) -> None:
+        crowded = self.window.refused(now, ticket.sent_at, ticket.level, self.in_flight)
+        if crowded:
+            # The window keeps the next one back; the rate was not too high.
+            self.pacer.settle(ticket.tokens, 0)
+            self.pacer.refused(now, ticket.sent_at, ticket.number, cut=False)
+            return
+        self.gate.refused(now, ticket.sent_at, retry_after)
+        self.pacer.settle(ticket.tokens, 0)
+        self.pacer.refused(now, ticket.sent_at, ticket.number, cut=not self.gate.is_shut)
+
+    def _leave(self, ticket: Ticket) -> None:
+        self.in_flight -= 1
+        self._in_background -= ticket.background

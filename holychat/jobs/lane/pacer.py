@@ -1,0 +1,249 @@
+"""How many requests and tokens per second: as the person says, as headers say, or as refusals teach. Pure control.
+
+A quota that nobody names is found out. A bucket at the provider is empty at every refusal, so that what was accepted
+between two refusals, divided by the time between them, is what the quota lets through. The rate goes back to a little
+below that and follows a cubic curve: soon near what is known, long beside it, then beyond it faster and faster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holychat.errors import RateLimits
+
+_HEADER_SHARE = 0.95
+"""Of what headers allow: others may use the same key, and clocks differ."""
+_LIVE_SHARE = 0.9
+"""Of a known rate, while somebody chats."""
+_START = 20.0
+"""Requests per second until the first reply shows that there is somebody who answers."""
+_DEPTH_SECONDS = 0.25
+"""What may be caught up after a late wake-up."""
+_BURST_KEPT = 0.1
+"""Part of the quota that is left alone when what remains of it is used at once."""
+_FIRST_CUT, _CUT, _STEADY_CUT = 0.3, 0.1, 0.05
+_FIRST_PERIOD, _PERIOD, _LONGEST_PERIOD = 2.0, 5.0, 30.0
+_PROBE = 0.1
+_SPAN, _CELL = 10.0, 0.5
+
+
+class Bucket:
+    """A token bucket that starts near empty and may be overdrawn by one large request."""
+
+    def __init__(self) -> None:
+        self.rate = math.inf
+        """Per second."""
+        self._level = 1.0
+        self._at = 0.0
+        self._credit = 0.0
+        """What may be taken at once, beside the steady rate."""
+
+    def ready_at(self, now: float) -> float:
+        """When the next one may be taken."""
+        if self.rate == math.inf or self._credit >= 1:
+            return now
+        self._fill(now)
+        return now if self._level >= 1 else now + (1 - self._level) / self.rate
+
+    def take(self, now: float, amount: float) -> None:
+        """Take so many, whatever there is."""
+        if self._credit >= 1:
+            self._credit -= amount
+        elif self.rate != math.inf:
+            self._fill(now)
+            self._level -= amount
+
+    def give_back(self, amount: float) -> None:
+        """Less (or, if negative, more) was used than was taken."""
+        if self.rate != math.inf:
+            self._level += amount
+
+    def lend(self, amount: float) -> None:
+        """So many may be taken at once."""
+        self._credit = amount
+
+    def _fill(self, now: float) -> None:
+        depth = 1 + self.rate * _DEPTH_SECONDS
+        self._level = min(depth, self._level + (now - self._at) * self.rate) if self._at else min(1.0, depth)
+        self._at = now
+
+
+class Meter:
+    """Counts over the last seconds."""
+
+    def __init__(self) -> None:
+        self._cells: deque[list[float]] = deque()
+        self._total = 0.0
+
+    def add(self, now: float, amount: float = 1.0) -> None:
+        """Something happened."""
+        if not self._cells or now - self._cells[-1][0] >= _CELL:
+            self._cells.append([now, 0.0])
+        self._cells[-1][1] += amount
+        self._total += amount
+        self._drop(now)
+
+    def per_second(self, now: float) -> float:
+        """The rate over the last ten seconds; lower than the truth before so much time has passed."""
+        self._drop(now)
+        return self._total / _SPAN
+
+    def _drop(self, now: float) -> None:
+        while self._cells and now - self._cells[0][0] > _SPAN:
+            self._total -= self._cells.popleft()[1]
+
+
+class Pacer:
+    """Says when the next request may be sent. All times are seconds of one steady clock.
+
+    Args:
+        requests_per_minute: What the person knows to be allowed; None: headers, or found out.
+        tokens_per_minute: The same for tokens; None: headers, or no limit.
+    """
+
+    def __init__(self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None) -> None:
+        self._own_requests = requests_per_minute
+        self._own_tokens = tokens_per_minute
+        self._named: float | None = None if requests_per_minute is None else requests_per_minute / 60
+        self._requests = Bucket()
+        self._tokens = Bucket()
+        if tokens_per_minute is not None:
+            self._tokens.rate = tokens_per_minute / 60
+        self._meter = Meter()
+        self.sends = 0
+        """Requests that were sent; the number of one tells how many went before it."""
+        self._answered = False
+        self._may_burst = True
+        self.live = False
+        """Somebody chats, and some of a known rate is left to them."""
+        self._known: float | None = None
+        """What refusals say of the quota, per second."""
+        self._depth = _FIRST_CUT
+        self._period = _FIRST_PERIOD
+        self._cut_at = -math.inf
+        self._mark_at: float | None = None
+        self._mark = 0
+        self._refused = 0
+        self._frozen = 0.0
+
+    def rate(self, now: float) -> float:
+        """Requests per second at this moment; infinite where nothing limits them."""
+        rate = self._found(now)
+        if self._named is not None:
+            rate = min(rate, self._named * (_LIVE_SHARE if self.live else 1))
+        return rate
+
+    @property
+    def source(self) -> str:
+        """Where the rate comes from, in a few words for a person."""
+        if self._own_requests is not None:
+            return "your limit"
+        if self._named is not None:
+            return "the provider's limits"
+        return "" if self._known is None else "found out by refusals"
+
+    def ready_at(self, now: float) -> float:
+        """When the next request may be sent."""
+        self._requests.rate = self.rate(now)
+        return max(self._requests.ready_at(now), self._tokens.ready_at(now))
+
+    def take(self, now: float, tokens: int) -> int:
+        """A request is sent that will use about so many tokens; its number."""
+        if self._mark_at is None:
+            self._mark_at = now
+        self.sends += 1
+        self._meter.add(now)
+        self._requests.take(now, 1)
+        self._tokens.take(now, tokens)
+        return self.sends
+
+    def settle(self, estimated: int, used: int | None) -> None:
+        """A request used so many tokens; None: nobody knows."""
+        if used is not None:
+            self._tokens.give_back(estimated - used)
+
+    def undo(self, estimated: int) -> None:
+        """A request was not sent after all."""
+        self._requests.give_back(1)
+        self._tokens.give_back(estimated)
+
+    def clean(self) -> None:
+        """A reply came."""
+        self._answered = True
+
+    def freeze(self, now: float, seconds: float) -> None:
+        """The provider has trouble of its own: do not go faster for some seconds."""
+        if now + seconds > self._frozen:
+            self._cut_at += now + seconds - max(self._frozen, now)
+            self._frozen = now + seconds
+
+    def learn(self, limits: RateLimits, under_way: int) -> None:
+        """What an answer says of the limits. `under_way` may not be in what it says remains."""
+        if self._own_requests is None and limits.requests_per_minute:
+            self._named = limits.requests_per_minute / 60 * _HEADER_SHARE
+            self._borrow(self._requests, limits.requests_per_minute, limits.requests_remaining, under_way)
+        if self._own_tokens is None and limits.tokens_per_minute:
+            self._tokens.rate = limits.tokens_per_minute / 60 * _HEADER_SHARE
+
+    def refused(self, now: float, sent_at: float, number: int, *, cut: bool) -> None:
+        """Request `number`, sent at `sent_at`, was turned away. Refusals of one episode cut once.
+
+        Args:
+            now: The time.
+            sent_at: When it was sent.
+            number: As `take` gave it.
+            cut: Whether the rate may be what was too much.
+        """
+        self._refused += 1
+        self._meter.add(now, -1)
+        self._requests.lend(0)
+        self._may_burst = False
+        if sent_at <= self._cut_at or not cut:
+            return
+        first = self._known is None
+        accepted = number - self._mark - self._refused
+        elapsed = sent_at - (sent_at if self._mark_at is None else self._mark_at)
+        self._measure(now, accepted, elapsed, first=first)
+        self._mark_at, self._mark, self._refused = sent_at, number, 0
+        self._cut_at = now
+
+    def _measure(self, now: float, accepted: int, elapsed: float, *, first: bool) -> None:
+        before = self._known
+        if first or before is None:
+            self._known = max(1, accepted) / max(1.0, elapsed)
+            if elapsed >= _SPAN:
+                self._known = max(self._known, self._meter.per_second(now))
+            return
+        if accepted >= 5 and elapsed >= _CELL:
+            self._known = accepted / elapsed
+            if elapsed >= _SPAN:
+                # Over a time with little to send the quota was not used up, and the quotient is too low.
+                self._known = max(self._known, self._meter.per_second(now))
+        else:
+            self._known = before / 2
+        if abs(self._known / before - 1) < 0.15:
+            self._depth = _STEADY_CUT
+            self._period = min(_LONGEST_PERIOD, self._period * 1.5)
+        else:
+            self._depth, self._period = _CUT, _PERIOD
+
+    def _found(self, now: float) -> float:
+        if self._known is None:
+            return math.inf if self._answered or self._named is not None else _START
+        x = (now - self._cut_at) / self._period - 1
+        if x <= 0:
+            return self._known * (1 + self._depth * max(x, -1) ** 3)
+        if x**3 * _PROBE >= 1:
+            # Twice as fast as what was known, and nobody minds: that is the new place to look from.
+            self._known = max(self._known, self._meter.per_second(now))
+            self._cut_at, self._period = now, _PERIOD
+            return self._known
+        return self._known * (1 + _PROBE * x**3)
+
+    def _borrow(self, bucket: Bucket, limit: float, remaining: float | None, under_way: int) -> None:
+        """Much of the quota is unused: it may be taken at once, until a refusal shows that it may not."""
+        if self._may_burst and remaining is not None:
+            bucket.lend(max(0.0, remaining - under_way - _BURST_KEPT * limit))

@@ -1,0 +1,101 @@
+"""How many requests at once. Pure control.
+
+Before the first refusal it doubles with every round of replies. A refusal sets it to what the provider was working on
+at that moment, and from there it feels its way up: by one, by two, by four, and after ever longer waits where that is
+refused.
+"""
+
+from __future__ import annotations
+
+import math
+
+_START = 16
+_SATURATED = 0.8
+_ROUND = 1.5
+"""Seconds after which nothing refused counts as a round of replies, where replies take long."""
+_SHORTEST, _LONGEST = 0.5, 60.0
+_MEMORY = 60.0
+
+
+class Window:
+    """The window of one lane.
+
+    Args:
+        fixed: As the person wants it: never more, and never less because of refusals.
+        cap: Never more than this.
+    """
+
+    def __init__(self, fixed: int | None = None, cap: int = 512) -> None:
+        self._fixed = fixed
+        self._cap = cap
+        self._size = float(min(_START, cap) if fixed is None else fixed)
+        self._searching = True
+        """Nothing was refused yet."""
+        self._step = 1.0
+        self._interval = _SHORTEST
+        self._grown_at: float | None = None
+        self._good = 0
+        self._good_at = -math.inf
+        self._frozen = -math.inf
+        self._cut_at = -math.inf
+
+    @property
+    def size(self) -> int:
+        """Requests at once."""
+        return int(self._size)
+
+    def next_growth(self, now: float, in_flight: int) -> float:
+        """When it grows by itself if it stays full; infinite where it does not."""
+        if self._fixed is not None or self._size >= self._cap or in_flight < _SATURATED * self.size:
+            return math.inf
+        grown_at = now if self._grown_at is None else self._grown_at
+        return max(grown_at + (_ROUND if self._searching else self._interval), self._frozen)
+
+    def grow(self, now: float, in_flight: int) -> None:
+        """Look whether it was full for long enough without a refusal."""
+        if in_flight < _SATURATED * self.size:
+            self._grown_at = None
+        elif self._grown_at is None:
+            self._grown_at = now
+        elif now >= self.next_growth(now, in_flight):
+            if self._searching:
+                self._become(self._size * 2)
+            else:
+                self._become(self._size + self._step)
+                self._step *= 2
+                self._interval = _SHORTEST if self._step > 2 else self._interval
+            self._grown_at = now
+
+    def clean(self, now: float, in_flight: int, level: int) -> None:
+        """A reply came to a request that was the `level`th at once; `in_flight` counts it in."""
+        if level >= self._good or now - self._good_at > _MEMORY:
+            self._good, self._good_at = level, now
+        if self._searching and now >= self._frozen and in_flight >= _SATURATED * self.size:
+            self._become(self._size + 1)
+
+    def freeze(self, now: float, seconds: float) -> None:
+        """The provider has trouble of its own: do not grow for some seconds."""
+        self._frozen = max(self._frozen, now + seconds)
+
+    def refused(self, now: float, sent_at: float, level: int, others: int) -> bool | None:
+        """A request that was the `level`th at once was turned away while `others` were being worked on.
+
+        Returns:
+            Whether that was because of too many at once; None: it may have been.
+        """
+        if self._fixed is not None or (level <= self._good and now - self._good_at <= _MEMORY):
+            return False
+        searching, self._searching = self._searching, False
+        if sent_at <= self._cut_at:
+            return None if searching else True
+        self._cut_at = now
+        self._size = float(max(1, min(others, self.size)))
+        self._step, self._grown_at = 1.0, now
+        if searching:
+            return None
+        self._interval = min(_LONGEST, self._interval * 2)
+        return True
+
+    def _become(self, size: float) -> None:
+        if self._fixed is None:
+            self._size = min(size, float(self._cap))
