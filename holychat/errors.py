@@ -2,7 +2,8 @@
 
     HolychatError                     exit
     ├── UsageError                    2    the request itself is off
-    │   └── SettingsError             2    config.toml or an environment variable
+    │   ├── SettingsError             2    config.toml or an environment variable
+    │   └── LimitReached              2    the person's own limit per day or month
     ├── StoreError                    1    the history database
     │   ├── StoreTooNew               1    written by a newer holychat
     │   ├── StoreDamaged              1    not a database, or a broken one
@@ -103,6 +104,10 @@ class UsageError(HolychatError):
 
 class SettingsError(UsageError):
     """config.toml or an environment variable holds something unusable; the title names the field."""
+
+
+class LimitReached(UsageError):
+    """The request could cost more than what is left of a limit that the person set; nothing was sent or stored."""
 
 
 class StoreError(HolychatError):

@@ -13,6 +13,7 @@ from holychat.domain.events import ReplyStarted, UsageReported
 from holychat.domain.usage import Timing
 
 if TYPE_CHECKING:
+    from holychat.domain.calibration import Sample
     from holychat.domain.chat import Message, Part
     from holychat.domain.events import ReplyEvent
     from holychat.domain.failures import Failure
@@ -28,6 +29,7 @@ class TurnRecord:
         buffer: Text and reasoning that arrived in this turn.
         request: What was sent, once it was.
         attempt: Which attempt is under way, from 1.
+        sample: What the reply teaches about the tokens of its model, once it is accounted for.
         first_token: When the first text or reasoning arrived, on the clock of `time.perf_counter`, or None.
     """
 
@@ -37,6 +39,7 @@ class TurnRecord:
         self.buffer = ReplyBuffer()
         self.request: ReplyRequest | None = None
         self.attempt = 1
+        self.sample: Sample | None = None
         self.first_token: float | None = None
         self._began: float | None = None
         self._accepted = False
@@ -90,7 +93,10 @@ class TurnRecord:
             return message
         reply = self.buffer.everything()
         whole = message.state is MessageState.COMPLETE
-        usage = self._money.settle(message.model, self._usage, self.request.messages, reply, whole=whole)
+        prompt = self.request.messages
+        if whole:
+            self.sample = self._money.sample(message.provider, message.model, self._usage, prompt)
+        usage = self._money.settle(message.model, self._usage, prompt, reply, whole=whole)
         cost = self._money.price(message.provider, message.model, usage)
         if self._before.parts:
             usage = accounting.add_usage(self._before.usage, usage)

@@ -290,7 +290,7 @@ class Turn:
     async def _keep(self, answer: Message) -> None:
         try:
             unseen = answer.state is MessageState.INTERRUPTED and self._asked is not None
-            answer = await self._journal.finish(answer, unseen=unseen)
+            answer = await self._journal.finish(answer, unseen=unseen, sample=self._record.sample)
             self._stored = True
         except StoreError as error:
             self._failure = answer.failure

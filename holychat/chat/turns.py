@@ -123,19 +123,31 @@ class Turns:
     async def _make(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
         def unit(connection: Connection) -> tuple[Message | None, Message, str, _Said | None]:
             question, answer = work(connection)
-            return question, answer, self._owners.own(), _said_before(connection, answer, at_most=_SHORT)
+            said = _said_before(connection, answer, at_most=_SHORT)
+            if self._costs.has_limits:
+                self._refuse_over_limits(connection, answer, said)
+            return question, answer, self._owners.own(), said
 
         question, answer, owner, said = await self._database.write(unit)
         turn = Turn(
             answer,
             question=question,
             prepare=lambda: self._prepare(answer, said, stream=stream),
-            journal=Journal(self._database, answer.id, owner),
+            journal=Journal(self._database, answer.id, owner, self._costs),
             policy=self._policy,
             money=self._costs.accounting,
         )
         self._turns[answer.id] = turn
         return turn
+
+    def _refuse_over_limits(self, connection: Connection, answer: Message, said: _Said | None) -> None:
+        said = said or _said_before(connection, answer)
+        with contextlib.suppress(UsageError):
+            if not self._registry.info(answer.provider).needs_key:
+                return  # what needs no key sends no bill
+        assert said is not None
+        request = build_request(said.options, answer.model, said.history, said.files, partial=answer.text)
+        self._costs.refuse_over(connection, answer.provider, answer.model, request.messages, request.max_tokens)
 
     async def _prepare(self, answer: Message, said: _Said | None, *, stream: bool) -> Prepared:
         await self._keychain.require(self._registry.info(answer.provider))

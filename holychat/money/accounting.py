@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holychat.catalog.calibration import Sample
+from holychat.catalog.calibration import calibration_key
+from holychat.domain.calibration import Sample
 from holychat.domain.usage import Usage
 
 if TYPE_CHECKING:
@@ -63,4 +64,4 @@ class Accounting:
         """What this request teaches about the tokens of its model; None where it teaches nothing."""
         if provider == _OFFLINE or not model or reported is None or not reported.input_tokens:
             return None
-        return Sample.of(model, self.tokens.counted(prompt), reported.input_tokens)
+        return Sample.of(calibration_key(model), self.tokens.counted(prompt), reported.input_tokens)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holychat.catalog.calibration import Calibration, Sample, TokenEstimator, calibration_key
+from holychat.catalog.calibration import TokenEstimator, calibration_key
+from holychat.domain.calibration import Calibration, Sample
 from holychat.domain.chat import Role
 from holychat.domain.request import PromptMessage
 
