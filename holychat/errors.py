@@ -32,7 +32,7 @@ from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """Status of the process, as documented for `holychat ask`."""
+    """Status of the process, as documented for `holychat ask` and `holychat batch --wait`."""
 
     DONE = 0
     FAILED = 1
@@ -41,6 +41,10 @@ class ExitCode(IntEnum):
     REFUSED = 4
     UNREACHABLE = 5
     CUT_SHORT = 6
+    SOME_FAILED = 7
+    """A job has ended, or waits, without all of its documents done."""
+    SOME_IN_DOUBT = 8
+    """Of some documents of a job nobody knows whether they were done and billed."""
     INTERRUPTED = 130
 
 

@@ -55,6 +55,11 @@ class Paths:
         return self.state / "locks"
 
     @property
+    def lists(self) -> Path:
+        """Lists of paths that came in on standard input for a job."""
+        return self.data / "lists"
+
+    @property
     def log_file(self) -> Path:
         """The log; rotated."""
         return self.state / "holychat.log"

@@ -38,6 +38,40 @@ class ChatNumber(click.ParamType[int | None]):
         return number
 
 
+class JobNumber(click.ParamType[int | None]):
+    """A job's number, or `last`; as a value the number, or None for the newest job."""
+
+    name = "job"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Read the number."""
+        if value == LAST:
+            return None
+        if (number := chat_number(str(value))) is None:
+            self.fail("JOB is the number of a job, or `last`. `holychat batch list` prints the numbers.", param, ctx)
+        return number
+
+
+class Dollars(click.ParamType[int]):
+    """An amount of money such as 2.50; as a value whole micro-dollars."""
+
+    name = "dollars"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the amount."""
+        from decimal import Decimal, InvalidOperation
+
+        from holychat.settings import MAX_DOLLARS
+
+        try:
+            micros = Decimal(str(value).strip().removeprefix("$")) * 1_000_000
+        except InvalidOperation:
+            micros = Decimal(-1)
+        if not micros.is_finite() or not 0 <= micros <= MAX_DOLLARS * 1_000_000 or micros % 1:
+            self.fail(f"{value} is no amount of dollars; 2.50 is one.", param, ctx)
+        return int(micros)
+
+
 class TypedText(click.ParamType[str]):
     """Text as it was typed: UTF-8 whatever the locale says, and nothing that could not be stored or sent."""
 
@@ -95,6 +129,8 @@ class ProviderName(click.ParamType[str]):
 
 
 CHAT = ChatNumber()
+DOLLARS = Dollars()
+JOB = JobNumber()
 PROVIDER = ProviderName()
 TEMPERATURE = Temperature()
 TEXT = TypedText()

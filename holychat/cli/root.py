@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
 from holychat import __version__
 from holychat.cli.arguments import LAST, chat_number
+from holychat.cli.lazy import LazyGroup
 from holychat.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,27 +21,15 @@ COMMANDS = {
     "providers": "holychat.cli.models:providers",
     "keys": "holychat.cli.keys:keys",
     "history": "holychat.cli.history:history",
+    "batch": "holychat.cli.batch:batch",
     "config": "holychat.cli.config:config",
     "doctor": "holychat.cli.doctor:doctor",
 }
 """Name of each command and where it is; imported when it is used or listed."""
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
-        """Every command, in the order people meet them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the signature is click's
-        """The command of that name, or None."""
-        if (place := COMMANDS.get(cmd_name)) is None:
-            return None
-        module, _, name = place.partition(":")
-        command = getattr(import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
+class _Root(LazyGroup):
+    """`holychat` itself."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,7 +44,8 @@ class LazyGroup(click.Group):
 
 
 @click.command(
-    cls=LazyGroup,
+    cls=_Root,
+    places=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog='Shell completion: eval "$(_HOLYCHAT_COMPLETE=bash_source holychat)", or zsh_source, fish_source.',

@@ -1,0 +1,306 @@
+"""From an order to a job: written down, estimated, shown, and sent only when somebody says yes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from holychat.cli.batch_order import STDOUT
+from holychat.cli.batch_sources import forget_lists, sources_of
+from holychat.cli.batch_templates import find_template
+from holychat.cli.batch_watch import follow, tell_end
+from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
+from holychat.cli.output import is_terminal
+from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
+from holychat.errors import ExitCode, UsageError
+from holychat.text import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holychat.cli.batch_order import Order
+    from holychat.cli.session import Session
+    from holychat.domain.jobs import Job, JobSpec
+    from holychat.jobs.estimate import Estimate
+    from holychat.services import Services
+
+_SHOWN_CHARACTERS = 2_000
+"""Of each result of a trial."""
+
+
+def carry_out(session: Session, order: Order) -> int:
+    """Do what a command line orders; the exit status.
+
+    Raises:
+        UsageError: It cannot be done, or nobody is there to say yes.
+    """
+    from dataclasses import replace
+
+    _refuse_what_cannot_be(order)
+    order = replace(order, **_target(order))
+    sources = sources_of(order, session.paths)
+    try:
+        job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
+        if order.dry_run:
+            _show(session, estimate, as_json=order.as_json)
+            forget_lists(session.paths, sources)
+            return ExitCode.DONE
+        _show_before_sending(session, job, estimate, order)
+    except BaseException:
+        forget_lists(session.paths, sources)
+        raise
+    return send(session, job, order, estimate)
+
+
+def send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
+    """Let a draft be worked at after asking, then wait for it where that is wanted; the exit status."""
+    if not order.yes and not says_yes(f"Send {documents(estimate.documents)} to {clean_line(job.spec.provider)}?"):
+        session.with_services(lambda services: services.jobs.delete(job.id))
+        forget_lists(session.paths, job.spec.sources)
+        session.out.notice("Nothing was sent.")
+        return ExitCode.INTERRUPTED
+
+    async def begin(services: Services) -> tuple[Job, bool]:
+        started = await services.jobs.confirm(job.id, trial=order.trial)
+        if order.trial or order.wait:
+            return await follow(session, services, job.id, quiet=order.as_json)
+        return started, False
+
+    job, interrupted = session.with_services(begin)
+    if order.trial and not interrupted:
+        return _after_trial(session, job, order)
+    if not order.wait:
+        _tell_it_is_sent(session, job, order, estimate)
+        return ExitCode.DONE
+    return _end(session, job, order, interrupted=interrupted)
+
+
+def says_yes(question: str) -> bool:
+    """Ask on the terminal.
+
+    Raises:
+        UsageError: Nobody is there to answer.
+    """
+    if not is_terminal(sys.stdin):
+        raise UsageError("Nobody is there to say yes", "Add --yes to go on without being asked.")
+    return click.confirm(question, err=True)
+
+
+# Before
+
+
+def _refuse_what_cannot_be(order: Order) -> None:
+    if order.dry_run and (order.wait or order.trial):
+        raise UsageError("--dry-run sends nothing to wait for", "Leave --wait and --trial out.")
+    if order.out == STDOUT and not order.wait:
+        raise UsageError("Results can only go to stdout when they are waited for", "Add --wait, or name a file.")
+    if order.out == STDOUT and order.as_json:
+        raise UsageError("--json and --out - both want stdout", "Name a file, or leave --json out.")
+    if order.form and not order.out:
+        raise UsageError("--format is for --out", "Name a file or folder with --out, or - for stdout.")
+    if order.yes or order.dry_run or (is_terminal(sys.stdin) and not order.as_json):
+        return
+    raise UsageError(
+        "Nobody is there to say yes to what this will take",
+        "Add --yes to send without being asked, or --dry-run to see it only.",
+    )
+
+
+def _target(order: Order) -> dict[str, Any]:
+    """Where the results go, as the worker can use it."""
+    from holychat.jobs.export import FILES, FORMATS, format_of
+
+    if order.form and order.form not in FORMATS:
+        raise UsageError(f"There is no format {order.form!r}", f"There are {', '.join(FORMATS)}.")
+    if not order.out:
+        return {}
+    if order.out == STDOUT:
+        if order.form == FILES:
+            raise UsageError("One file per document needs a folder", "Give one with --out.")
+        return {"form": order.form or "jsonl"}
+    form = format_of(order.out, order.form)
+    target = Path(os.path.abspath(order.out))
+    if form != FILES:
+        if os.path.lexists(target) and not order.overwrite:
+            raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
+        if not target.parent.is_dir():
+            raise UsageError(f"There is no folder {target.parent}", "Make it first, or choose another.")
+    return {"out": str(target), "form": form}
+
+
+async def _draft(session: Session, services: Services, order: Order, sources: tuple[Any, ...]) -> tuple[Job, Estimate]:
+    """The order as a draft, and what it will take; a dry run leaves nothing behind."""
+    template = await find_template(services, order.template) if order.template else None
+    spec: JobSpec = order.spec(sources, template, session.settings.chat.provider)
+    for warning in services.registry.get(spec.provider).warnings():
+        session.warn(warning)
+    job = await services.jobs.create(spec)
+    try:
+        estimate = await _estimate(services, job)
+    except BaseException:
+        await services.jobs.delete(job.id)
+        raise
+    if order.dry_run:
+        await services.jobs.delete(job.id)
+    return job, estimate
+
+
+async def _estimate(services: Services, job: Job) -> Estimate:
+    """What a draft will take; on a terminal its documents are counted before the person's eyes."""
+    shown = 0
+
+    def tell(count: int) -> None:
+        nonlocal shown
+        if is_terminal(sys.stderr) and sys.stderr is not None:
+            shown = count
+            sys.stderr.write(f"\r\x1b[KLooking at documents: {count:,}")
+            sys.stderr.flush()
+
+    try:
+        return await services.jobs.estimate(job.id, progress=tell)
+    finally:
+        if shown and sys.stderr is not None:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _show(session: Session, estimate: Estimate, *, as_json: bool) -> None:
+    if as_json:
+        session.out.json({"job": None, "estimate": estimate_fields(estimate)})
+        return
+    session.out.write(lines(estimate_rows(estimate)))
+    for warning in estimate.warnings:
+        session.warn(clean_line(warning, 300))
+
+
+def _show_before_sending(session: Session, job: Job, estimate: Estimate, order: Order) -> None:
+    """What a job will take, beside the question and not among what is asked for."""
+    if not estimate.documents:
+        raise UsageError("There are no documents in that", "Hidden files are left out, and what a .gitignore names.")
+    if order.as_json:
+        return
+    model = f", model {job.spec.model}" if job.spec.model else ""
+    session.out.notice(clean_line(f"{job.spec.name}, with {job.spec.provider}{model}", 200))
+    session.out.notice(lines(estimate_rows(estimate)).rstrip("\n"))
+    for warning in estimate.warnings:
+        session.warn(clean_line(warning, 300))
+
+
+# After
+
+
+def _tell_it_is_sent(session: Session, job: Job, order: Order, estimate: Estimate) -> None:
+    if order.as_json:
+        session.out.json({"job": job_fields(job), "estimate": estimate_fields(estimate)})
+        return
+    session.out.line(f"Job {job.id}: {documents(estimate.documents)}")
+    session.out.notice(f"It goes on in the background. `holychat batch watch {job.id}` shows it.")
+
+
+def _end(session: Session, job: Job, order: Order, *, interrupted: bool) -> int:
+    """The results where they were wanted, the summary, the exit status."""
+    if order.out == STDOUT and not interrupted and job.state in ENDED_JOBS:
+        print_results(session, job.id, order.form)
+        return session.with_services(lambda services: _quiet_end(session, services, job))
+    return session.with_services(lambda services: tell_end(session, services, job, interrupted, as_json=order.as_json))
+
+
+async def _quiet_end(session: Session, services: Services, job: Job) -> int:
+    from holychat.cli.batch_watch import status_of
+    from holychat.cli.batch_words import cause_words, summary_rows
+
+    session.out.notice(lines(summary_rows(job)).rstrip("\n"))
+    for cause in await services.jobs.causes(job.id):
+        session.out.notice(f"  {cause_words(cause)}")
+    return status_of(job)
+
+
+def print_results(session: Session, job_id: int, form: str) -> None:
+    """The results of a job on stdout, as they are read."""
+    from holychat.jobs.export import pieces
+
+    async def write(services: Services) -> None:
+        def work() -> None:
+            for piece in pieces(services.database, job_id, form):
+                session.out.write(piece)
+
+        await asyncio.to_thread(work)
+
+    session.with_services(write)
+
+
+# A trial
+
+
+def _after_trial(session: Session, job: Job, order: Order) -> int:
+    """Show what came of the first documents, and ask whether the rest shall be sent."""
+    results = session.with_services(lambda services: _results(services, job.id, order.trial or 1))
+    if job.pause is not PauseReason.TRIAL:  # it was all of it, or something else is in the way
+        if not order.as_json:
+            _print_trial(session, results)
+        return _end(session, job, order, interrupted=False)
+    if order.as_json:
+        session.out.json({"job": job_fields(job), "trial": [item_fields(*result) for result in results]})
+        return ExitCode.DONE
+    _print_trial(session, results)
+    session.out.notice(_projected(job))
+    go_on = f"`holychat batch resume {job.id}` sends the rest, `holychat batch cancel {job.id}` ends it."
+    if not is_terminal(sys.stdin):
+        session.out.notice(f"Job {job.id} waits. {go_on}")
+        return ExitCode.DONE
+    if not says_yes("Send the rest?"):
+        session.out.notice(f"Job {job.id} waits. {go_on}")
+        return ExitCode.DONE
+
+    async def rest(services: Services) -> tuple[Job, bool]:
+        resumed = await services.jobs.resume(job.id)
+        return await follow(session, services, job.id) if order.wait else (resumed, False)
+
+    job, interrupted = session.with_services(rest)
+    if order.wait:
+        return _end(session, job, order, interrupted=interrupted)
+    session.out.notice(f"It goes on in the background. `holychat batch watch {job.id}` shows it.")
+    return ExitCode.DONE
+
+
+async def _results(services: Services, job_id: int, count: int) -> list[tuple[Any, str | None, str | None]]:
+    ended = (ItemState.DONE, ItemState.FAILED, ItemState.IN_DOUBT)
+    found = []
+    for item in await services.jobs.items(job_id, 0, count, states=ended):
+        detail = await services.jobs.item(item.id)
+        found.append((item, detail.result, detail.partial))
+    return found
+
+
+def _print_trial(session: Session, results: Sequence[tuple[Any, str | None, str | None]]) -> None:
+    for item, text, _ in results:
+        session.out.line(f"--- {clean_line(item.document.name)} ({item.state.value.replace('_', ' ')})")
+        if item.failure is not None:
+            session.out.line(clean_line(f"{item.failure.title} {item.failure.hint}", 500))
+        if text is not None:
+            cut = f"\n[…] {len(text) - _SHOWN_CHARACTERS:,} characters more" if len(text) > _SHOWN_CHARACTERS else ""
+            session.out.line(text[:_SHOWN_CHARACTERS].rstrip() + cut)
+        session.out.line()
+
+
+def _projected(job: Job) -> str:
+    """What the trial took, and what the rest will take by the look of it."""
+    from holychat.catalog.money import money_text
+    from holychat.cli.batch_words import spent_words
+    from holychat.domain.usage import Cost
+    from holychat.tui.job_words import number
+
+    ended, total = job.counts.ended, job.counts.total
+    rest = total - ended
+    took = f"{documents(ended)} took {number(job.input_tokens + job.output_tokens)} tokens, {spent_words(job.money)}"
+    if not ended:
+        return took
+    tokens = (job.input_tokens + job.output_tokens) * rest // ended
+    cost = "" if job.money.unknown else f", {money_text(Cost(job.money.spent * rest // ended, estimated=True))}"
+    at_least = "" if job.listed else "at least "
+    return f"{took}; the other {at_least}{number(rest)}: ~{number(tokens)} tokens{cost}."
