@@ -1,0 +1,216 @@
+"""What was handed over to batch services of providers. Callers hold the transaction.
+
+Every move of a submission repeats the states it may come from, as moves of items do; what comes back is whether it
+moved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from holychat.domain.batches import OPEN_SUBMISSIONS, Submission, SubmissionState, before
+from holychat.domain.failures import Failure
+from holychat.store.folding import storable
+from holychat.store.rows import failure_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holychat.domain.batches import RemoteBatch
+    from holychat.store.database import Connection
+
+_COLUMNS = """
+    id, job_id, token, state, provider, model, lines, bytes, tokens, input_file_id, batch_id, output_file_id,
+    error_file_id, remote_status, remote_done, remote_failed, cancelling, cleaned, polls, poll_ms, created_ms,
+    expires_ms, ended_ms, failure
+"""
+_NAMES = tuple(name.strip() for name in _COLUMNS.split(","))
+_OPEN = ", ".join(f"'{state.value}'" for state in sorted(OPEN_SUBMISSIONS))
+
+
+def add(connection: Connection, new: Submission) -> int:
+    """Write down that a file is about to be handed over; the number of the submission. `new.id` is not used."""
+    connection.execute(
+        """
+        INSERT INTO submissions (job_id, token, state, provider, model, lines, bytes, tokens, poll_ms, created_ms)
+        VALUES (?, ?, 'file_intent', ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            new.job_id, new.token, new.provider, new.model, new.lines, new.bytes, new.tokens, new.created_ms,
+            new.created_ms,
+        ),
+    )  # fmt: skip
+    return connection.last_insert_rowid()
+
+
+def take_items(connection: Connection, submission_id: int, item_ids: Iterable[int]) -> None:
+    """Note which submission items go with; they are in state `sending` by then, in the same transaction."""
+    connection.executemany(
+        "UPDATE items SET submission_id = ? WHERE id = ? AND state = 'sending'",
+        [(submission_id, item_id) for item_id in item_ids],
+    )
+
+
+def get(connection: Connection, submission_id: int) -> Submission | None:
+    """The submission with this number; None where its job was deleted."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM submissions WHERE id = ?", (submission_id,)).fetchone()  # noqa: S608
+    return None if row is None else _submission(row)
+
+
+def of_job(connection: Connection, job_id: int) -> list[Submission]:
+    """All submissions of a job, oldest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM submissions WHERE job_id = ? ORDER BY id", (job_id,))  # noqa: S608
+    return [_submission(row) for row in rows]
+
+
+def open_ones(connection: Connection) -> list[Submission]:
+    """Submissions that something is still to be done for, of all jobs, oldest first."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM submissions WHERE state IN ({_OPEN}) ORDER BY id")  # noqa: S608
+    return [_submission(row) for row in rows]
+
+
+def to_clean(connection: Connection) -> list[Submission]:
+    """Submissions that are over and whose files at the provider were not deleted yet."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM submissions WHERE NOT cleaned AND state IN ('ingested', 'refused') ORDER BY id"  # noqa: S608
+    )
+    return [_submission(row) for row in rows]
+
+
+def move(connection: Connection, submission_id: int, new: SubmissionState, now_ms: int) -> bool:
+    """Make it `new`, if it may be; nothing else of it changes."""
+    marks = ", ".join("?" * len(before(new)))
+    connection.execute(
+        f"UPDATE submissions SET state = ?, poll_ms = ?, polls = 0 WHERE id = ? AND state IN ({marks})",  # noqa: S608
+        (new.value, now_ms, submission_id, *(state.value for state in before(new))),
+    )
+    return bool(connection.changes())
+
+
+def uploaded(connection: Connection, submission_id: int, file_id: str, now_ms: int) -> bool:
+    """Its file is at the provider."""
+    connection.execute(
+        """
+        UPDATE submissions SET state = 'file_uploaded', input_file_id = ?, poll_ms = ?, polls = 0
+        WHERE id = ? AND state = 'file_intent'
+        """,
+        (storable(file_id), now_ms, submission_id),
+    )
+    return bool(connection.changes())
+
+
+def created(connection: Connection, submission_id: int, batch: RemoteBatch, next_ms: int) -> bool:
+    """The provider has taken it on, or was found to have."""
+    connection.execute(
+        """
+        UPDATE submissions SET state = 'created', batch_id = ?, remote_status = ?, expires_ms = ?, poll_ms = ?,
+            polls = 0
+        WHERE id = ? AND state = 'create_intent'
+        """,
+        (storable(batch.id), storable(batch.status), _ms(batch.expires_s), next_ms, submission_id),
+    )
+    return bool(connection.changes())
+
+
+def polled(connection: Connection, submission_id: int, batch: RemoteBatch, next_ms: int, now_ms: int) -> bool:
+    """What the provider says of it; where its batch has ended it becomes `ended`."""
+    connection.execute(
+        """
+        UPDATE submissions SET remote_status = ?, remote_done = ?, remote_failed = ?, output_file_id = ?,
+            error_file_id = ?, expires_ms = coalesce(?, expires_ms), polls = polls + 1, poll_ms = ?,
+            state = iif(?, 'ended', state), ended_ms = iif(?, ?, ended_ms)
+        WHERE id = ? AND state = 'created'
+        """,
+        (
+            storable(batch.status), batch.completed, batch.failed, storable(batch.output_file_id),
+            storable(batch.error_file_id), _ms(batch.expires_s), next_ms, batch.has_ended, batch.has_ended, now_ms,
+            submission_id,
+        ),
+    )  # fmt: skip
+    return bool(connection.changes())
+
+
+def later(connection: Connection, submission_id: int, next_ms: int, failure: Failure | None = None) -> None:
+    """Nothing came of the last request about it; ask again at `next_ms`."""
+    connection.execute(
+        f"UPDATE submissions SET polls = polls + 1, poll_ms = ?, failure = ? WHERE id = ? AND state IN ({_OPEN})",  # noqa: S608
+        (next_ms, failure_column(failure), submission_id),
+    )
+
+
+def asked_to_cancel(connection: Connection, submission_id: int, now_ms: int) -> None:
+    """The provider was asked to end it."""
+    connection.execute(
+        "UPDATE submissions SET cancelling = 1, poll_ms = ?, polls = 0 WHERE id = ?", (now_ms, submission_id)
+    )
+
+
+def over(
+    connection: Connection, submission_id: int, new: SubmissionState, now_ms: int, failure: Failure | None = None
+) -> bool:
+    """It is `ingested` or `refused`: nothing more is asked about it. Its items are moved by the caller."""
+    marks = ", ".join("?" * len(before(new)))
+    connection.execute(
+        f"""
+        UPDATE submissions SET state = ?, poll_ms = NULL, failure = ?, ended_ms = coalesce(ended_ms, ?)
+        WHERE id = ? AND state IN ({marks})
+        """,  # noqa: S608
+        (new.value, failure_column(failure), now_ms, submission_id, *(state.value for state in before(new))),
+    )
+    return bool(connection.changes())
+
+
+def cleaned(connection: Connection, submission_id: int) -> None:
+    """Its files at the provider are deleted."""
+    connection.execute("UPDATE submissions SET cleaned = 1 WHERE id = ?", (submission_id,))
+
+
+def items_under_way(connection: Connection, submission_id: int) -> dict[int, int]:
+    """Item -> its last attempt, of the items whose fate this submission decides."""
+    rows = connection.execute(
+        """
+        SELECT i.id, (SELECT max(a.id) FROM attempts AS a WHERE a.item_id = i.id)
+        FROM items AS i WHERE i.submission_id = ? AND i.state = 'sending'
+        """,
+        (submission_id,),
+    )
+    return {item_id: attempt_id for item_id, attempt_id in rows if attempt_id is not None}
+
+
+def offered(connection: Connection, provider: str, base_url: str, since_ms: int) -> bool | None:
+    """Whether a provider has a batch service, as it was found since `since_ms`; None: not asked since then."""
+    row = connection.execute(
+        "SELECT offered FROM batch_services WHERE provider = ? AND base_url = ? AND checked_ms >= ?",
+        (provider, base_url, since_ms),
+    ).fetchone()
+    return None if row is None else bool(row[0])
+
+
+def found_out(connection: Connection, provider: str, base_url: str, offered: bool, now_ms: int) -> None:
+    """Remember whether a provider has a batch service."""
+    connection.execute(
+        """
+        INSERT INTO batch_services (provider, base_url, offered, checked_ms) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET base_url = excluded.base_url, offered = excluded.offered,
+            checked_ms = excluded.checked_ms
+        """,
+        (provider, base_url, offered, now_ms),
+    )
+
+
+def _ms(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1000
+
+
+def _submission(row: Sequence[Any]) -> Submission:
+    failure = None if row[23] is None else Failure.from_dict(msgspec.json.decode(row[23], type=dict[str, object]))
+    named: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
+    named |= {
+        "state": SubmissionState(named["state"]),
+        "cancelling": bool(named["cancelling"]),
+        "cleaned": bool(named["cleaned"]),
+        "failure": failure,
+    }
+    return Submission(**named)
