@@ -345,6 +345,8 @@ class Document:
     mtime_ns: int | None = None
     failure: Failure | None = None
     """Why it can never be sent; it is listed as failed."""
+    skipped: str = ""
+    """Why it is listed as skipped: a picture or an empty file that was found, not named. Empty: it is to be sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class ReplyRequest:
     messages: tuple[PromptMessage, ...]
     temperature: float | None = None
     max_tokens: int | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Further fields of the body, each with its value as JSON: those of a request that came ready-made."""
 
 
 @dataclass(frozen=True, slots=True)

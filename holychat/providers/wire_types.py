@@ -81,7 +81,10 @@ def encode_request(request: ReplyRequest, *, stream: bool, dialect: Dialect) -> 
         max_tokens=None if renamed else request.max_tokens,
         max_completion_tokens=request.max_tokens if renamed else None,
     )
-    return msgspec.json.encode(body)
+    if not request.parameters:
+        return msgspec.json.encode(body)
+    further = {name: msgspec.Raw(value.encode()) for name, value in request.parameters}
+    return msgspec.json.encode(further | msgspec.to_builtins(body))
 
 
 # What comes back

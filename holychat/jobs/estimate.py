@@ -1,0 +1,313 @@
+"""What a job will take before it is sent: documents, tokens, money, time. Reads what it counts; sends nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from holychat.catalog.tokens import estimate_tokens
+from holychat.domain.jobs import Document, JobSpec, Kind, Priority
+from holychat.domain.usage import Cost, Usage
+from holychat.jobs import documents, recipes, requests, split
+from holychat.jobs.documents.kinds import ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from holychat.domain.failures import Failure
+    from holychat.jobs.documents import ChatTexts, DocumentText, ReadLimits, WalkOptions
+
+SAMPLE = 50
+"""Files that are read; from these on the tokens of the others follow from their sizes."""
+_TOKENS_PER_BYTE = 0.25
+_TOKENS_PER_BYTE_OF = {"pdf": 0.02, "docx": 0.03, "html": 0.1, "htm": 0.1, "xhtml": 0.1}
+"""Before any file of that ending was read; most of these files is no text."""
+ASSUMED_PER_MINUTE = (60.0, 600.0)
+"""Answers per minute of a provider that nothing is known of, slow and fast."""
+_KNOWN_SPREAD = (0.5, 0.95)
+"""How much of a known rate is used, at worst and at best."""
+_OFFLINE_PER_MINUTE = (600.0, 6000.0)
+_SECONDS_PER_ANSWER = 3.0
+"""A job of one document takes at least that long at a provider."""
+
+
+class Prices(Protocol):
+    """What is known of models; `catalog.prices.PriceBook` is one."""
+
+    def cost_of(self, provider: str, model: str, usage: Usage) -> Cost | None:
+        """Cost of a live request; None: unknown."""
+
+    def batch_cost_of(self, provider: str, model: str, usage: Usage) -> Cost | None:
+        """Cost through the provider's batch service; None: unknown."""
+
+    def context_window(self, model: str, provider: str = "") -> int | None:
+        """Tokens that a model reads and writes at most; None: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job will take, as far as can be told."""
+
+    documents: int
+    """That will be sent."""
+    unreadable: int
+    """That cannot be sent, as far as it is known."""
+    input_tokens: int
+    output_tokens: int
+    live: Cost | None
+    """None: the price is unknown. Offline it is zero."""
+    batch: Cost | None
+    """Through the provider's batch service; None: it has none, or the price is unknown."""
+    seconds: tuple[int, int] | None
+    """Fast and slow; None: there is nothing to send."""
+    rate_known: bool
+    """False: the time rests on an assumption."""
+    sampled: int
+    """Documents that were read for it."""
+    parts: int = 0
+    """Parts of documents that are too long for one request; they are in the tokens."""
+    skipped: int = 0
+    """Found and not sent: pictures, empty files, links."""
+    requests: int = 0
+    """All that will be sent, parts and merges included."""
+    warnings: tuple[str, ...] = ()
+    """For people, one line each."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was counted so far."""
+
+    spec: JobSpec
+    around: int
+    """Tokens of a prompt without its text."""
+    room: recipes.Room
+    limits: ReadLimits
+    measure: Callable[[str], int]
+    documents: int = 0
+    unreadable: int = 0
+    skipped: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    sampled: int = 0
+    parts: int = 0
+    requests: int = 0
+    long: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    read_bytes: dict[str, int] = field(default_factory=dict)
+    """By ending: bytes of the files that were read."""
+    read_tokens: dict[str, int] = field(default_factory=dict)
+    sizes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """Files that were not read, by ending and power of two of their size: how many, and their bytes."""
+
+    def add(self, document: Document) -> None:
+        """Count a document."""
+        if document.skipped:
+            self.skipped += 1
+        elif document.failure is not None:
+            self._cannot(document.failure)
+        elif document.body:
+            self._ready_made(document.body)
+        elif document.content is not None:
+            self.text(self.measure(document.content))
+        elif self.sampled < SAMPLE:
+            self._read(document)
+        else:
+            size = document.size or 0
+            kind = (ending(document.name), size.bit_length())
+            count, total = self.sizes.get(kind, (0, 0))
+            self.sizes[kind] = (count + 1, total + size)
+
+    def text(self, tokens: int, count: int = 1) -> None:
+        """Count documents of that many tokens each."""
+        self.documents += count
+        recipe = self.spec.recipe
+        parts = -(-tokens // self.room.text)
+        if parts <= 1:
+            self._requests(count, tokens, recipes.expected_answer(recipe, tokens))
+            return
+        self.long += count
+        self.parts += parts * count
+        each = -(-tokens // parts)
+        answer = recipes.expected_answer(recipe, each)
+        self._requests(parts * count, each, answer)
+        if recipe.kind in (Kind.TRANSLATE, Kind.CLASSIFY):
+            return  # put together without a model
+        nodes = [split.tree(parts, split.fan_in(self.room.text, self.room.answer))]
+        while nodes:
+            node = nodes.pop()
+            self._requests(count, answer * len(node.children), answer)
+            nodes += [child for child in node.children if child.children]
+
+    def rest(self) -> None:
+        """Count the files that were not read, by what was seen in the others."""
+        for (kind, _), (count, total) in self.sizes.items():
+            self.text(round(total / count * self._tokens_per_byte(kind)), count)
+        self.sizes.clear()
+
+    def _tokens_per_byte(self, kind: str) -> float:
+        if self.read_bytes.get(kind):
+            return self.read_tokens[kind] / self.read_bytes[kind]
+        if kind in _TOKENS_PER_BYTE_OF:
+            return _TOKENS_PER_BYTE_OF[kind]
+        plain = [known for known in self.read_bytes if known not in _TOKENS_PER_BYTE_OF]
+        size = sum(self.read_bytes[known] for known in plain)
+        return sum(self.read_tokens[known] for known in plain) / size if size else _TOKENS_PER_BYTE
+
+    def _requests(self, count: int, text: int, answer: int) -> None:
+        self.requests += count
+        self.input_tokens += count * (self.around + text)
+        self.output_tokens += count * answer
+
+    def _cannot(self, why: Failure) -> None:
+        self.unreadable += 1
+        self.reasons[why.title] = self.reasons.get(why.title, 0) + 1
+
+    def _ready_made(self, body: str) -> None:
+        request = requests.body_request(body)
+        tokens = sum(self.measure(message.text) + 4 for message in request.messages)
+        self.documents += 1
+        self.requests += 1
+        self.input_tokens += tokens
+        self.output_tokens += min(request.max_tokens or 400, 400)
+
+    def _read(self, document: Document) -> None:
+        try:
+            text: DocumentText = documents.read(document, None, self.limits)
+        except documents.DocumentProblem as problem:
+            self._cannot(problem.failure)
+            return
+        self.sampled += 1
+        tokens = self.measure(text.text)
+        kind = ending(document.name)
+        self.read_bytes[kind] = self.read_bytes.get(kind, 0) + (document.size or 0)
+        self.read_tokens[kind] = self.read_tokens.get(kind, 0) + tokens
+        self.text(tokens)
+
+
+def estimate(
+    spec: JobSpec,
+    prices: Prices,
+    *,
+    options: WalkOptions | None = None,
+    limits: ReadLimits | None = None,
+    chat_texts: ChatTexts | None = None,
+    assumed_context: int = 8192,
+    requests_per_minute: float | None = None,
+    concurrency: int | None = None,
+    measure: Callable[[str], int] = estimate_tokens,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Estimate:
+    """What a job will take. Blocking: it lists every document and reads a sample of them.
+
+    Args:
+        spec: The job, with its model filled in.
+        prices: What is known of models.
+        options: How folders are walked.
+        limits: What reading a document may take.
+        chat_texts: The messages of chats.
+        assumed_context: Tokens that a model of unknown context reads and writes.
+        requests_per_minute: The rate that is known to be allowed, or was measured; None: an assumption is made.
+        concurrency: Requests at once at most, where that is set.
+        measure: Tokens of a text, for this model.
+        progress: Called now and then with the number of documents so far.
+        cancelled: Asked now and then; once it is true the estimate is of what was listed until then, and says so.
+
+    Raises:
+        UsageError: The recipe cannot be followed.
+    """
+    recipes.check(spec.recipe, offline=spec.provider == "offline")
+    window = prices.context_window(spec.model, spec.provider)
+    around = sum(measure(part.text) + 4 for part in recipes.messages(spec.recipe, "name", "path", ""))
+    room = recipes.room(spec.recipe, window or assumed_context, around)
+    tally = _Tally(spec, around, room, limits or documents.ReadLimits(), measure)
+    listing = documents.listed(spec.sources, options, chat_texts=chat_texts)
+    whole = _count(tally, listing, progress, cancelled)
+    tally.rest()
+    rate = requests_per_minute or spec.limits.requests_per_minute
+    usage = Usage(tally.input_tokens, tally.output_tokens, estimated=True)
+    live = prices.cost_of(spec.provider, spec.model, usage)
+    warnings = _warnings(spec, tally, live, window, assumed_context)
+    if not whole:
+        warnings.append("Counting was stopped: there are more documents.")
+    return Estimate(
+        documents=tally.documents,
+        unreadable=tally.unreadable,
+        input_tokens=tally.input_tokens,
+        output_tokens=tally.output_tokens,
+        live=live,
+        batch=prices.batch_cost_of(spec.provider, spec.model, usage),
+        seconds=_seconds(spec, tally.requests, rate, concurrency or spec.limits.concurrency),
+        rate_known=rate is not None,
+        sampled=tally.sampled,
+        parts=tally.parts,
+        skipped=tally.skipped,
+        requests=tally.requests,
+        warnings=tuple(warnings),
+    )
+
+
+def _count(
+    tally: _Tally,
+    listing: Iterable[Document],
+    progress: Callable[[int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> bool:
+    """Count every document; False where it was stopped before the end."""
+    number = 0
+    for number, document in enumerate(listing, start=1):
+        tally.add(document)
+        if number % 100 == 0:
+            if progress is not None:
+                progress(number)
+            if cancelled is not None and cancelled():
+                return False
+    if progress is not None:
+        progress(number)
+    return True
+
+
+def _seconds(spec: JobSpec, count: int, rate: float | None, concurrency: int | None) -> tuple[int, int] | None:
+    if not count:
+        return None
+    if spec.provider == "offline":
+        slow, fast = _OFFLINE_PER_MINUTE
+    elif rate is not None:
+        slow, fast = (rate * part for part in _KNOWN_SPREAD)
+    else:
+        slow, fast = ASSUMED_PER_MINUTE
+        if spec.priority is Priority.LOW:
+            slow /= 2
+    least = (
+        0.0 if spec.provider == "offline" else _SECONDS_PER_ANSWER * (-(-count // concurrency) if concurrency else 1)
+    )
+    return (max(1, round(max(least, 60 * count / fast))), max(1, round(max(2 * least, 60 * count / slow))))
+
+
+def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | None, assumed_context: int) -> list[str]:
+    warnings = []
+    if spec.provider == "offline":
+        warnings.append("The offline provider quotes sentences of the documents; it is not a language model.")
+    elif live is None:
+        warnings.append(
+            f"The price of {spec.model or 'the model'} at {spec.provider} is unknown: a budget cannot hold."
+        )
+    if window is None and spec.provider != "offline":
+        warnings.append(
+            f"The context of {spec.model or 'the model'} is unknown; {assumed_context:,} tokens are assumed."
+        )
+    if tally.long:
+        some = "1 document is" if tally.long == 1 else f"{tally.long:,} documents are"
+        warnings.append(f"{some} too long for one request and will be split into {tally.parts:,} parts.")
+    warnings += [
+        f"{count:,} cannot be sent: {title[0].lower()}{title[1:]}." for title, count in sorted(tally.reasons.items())
+    ]
+    if tally.skipped:
+        warnings.append(f"{tally.skipped:,} found and left out: pictures, programs, empty files, links.")
+    budget = spec.limits.budget_micros
+    if budget is not None and live is not None and live.micros > budget:
+        warnings.append("It is likely to cost more than the budget, and would pause there.")
+    if not tally.documents:
+        warnings.append("There is no document to send.")
+    return warnings
