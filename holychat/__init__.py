@@ -1,3 +1,3 @@
 """holychat: a keyboard-driven terminal chat that streams replies live and keeps every word of them."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -129,7 +129,7 @@ def test_holychat_can_be_asked_about_while_a_file_is_there() -> None:
         ("How do I add an API key?", "holychat keys set"),
         ("What can I do without a keyring?", "key_command"),
         ("Where is the config file?", "holychat config path"),
-        ("Does it do batch processing?", "no batch jobs yet"),
+        ("Does it do batch processing?", "holychat batch summarize"),
         ("How can I use Ollama?", "11434"),
         ("How do I export a chat to Markdown?", "/export"),
         ("Which slash commands are there?", "/temp"),
