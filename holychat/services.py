@@ -95,5 +95,5 @@ def open_services(
         database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
     costs = Costs(database, settings)
     chats = ChatService(database, owners, registry, keychain, settings, costs)
-    jobs = JobService(database, registry, keychain, settings, paths)
+    jobs = JobService(database, registry, keychain, settings, paths, costs)
     return Services(paths, settings, masker, database, keychain, registry, costs, chats, jobs)

@@ -72,6 +72,11 @@ def retry(connection: Connection, chosen: Chosen, now_ms: int) -> int:
     """Send documents again; an ended job is queued for it."""
     job = _changeable(connection, chosen.job_id)
     again = item_moves.retry(connection, chosen, now_ms)
+    if not again and chosen.item_ids and item_moves.held_by_doubt(connection, chosen):
+        raise UsageError(
+            "A part of it is in doubt: it may have been done and billed",
+            "Retry what is in doubt, at the risk of paying for it twice; the rest goes along.",
+        )
     if again and job.state in ENDED_JOBS:
         jobs.move(connection, job.id, JobState.QUEUED, now_ms)
     return again

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import Kind, SourceKind
 from holychat.errors import ProviderError, UsageError
-from holychat.settings import MAX_TEMPERATURE, MAX_TOKENS
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from holychat.domain.jobs import JobLimits, JobSpec, Source
+    from holychat.domain.jobs import JobLimits, JobSpec
     from holychat.domain.request import ProviderInfo
     from holychat.providers.registry import ProviderRegistry
 
 OUT_FORMATS = ("", "jsonl", "csv", "markdown", "files")
-_ONLINE_ONLY = frozenset({Kind.TRANSLATE, Kind.CLASSIFY, Kind.EXTRACT})
-_FILES = frozenset({SourceKind.LIST, SourceKind.CSV, SourceKind.JSONL, SourceKind.REQUESTS})
 _LONGEST_NAME = 80
 
 
@@ -31,15 +27,9 @@ def check(spec: JobSpec, info: ProviderInfo) -> None:
     Raises:
         UsageError: It cannot; the title says why.
     """
-    if info.kind == "offline" and spec.recipe.kind in _ONLINE_ONLY:
-        raise UsageError(
-            f"The offline provider cannot {spec.recipe.kind.value}",
-            "It summarises and answers; choose another provider for this, for example with -p holysheep.",
-        )
-    if spec.recipe.temperature is not None and not 0 <= spec.recipe.temperature <= MAX_TEMPERATURE:
-        raise UsageError(f"The temperature must be a number from 0 to {MAX_TEMPERATURE:g}")
-    if spec.recipe.max_tokens is not None and not 1 <= spec.recipe.max_tokens <= MAX_TOKENS:
-        raise UsageError(f"The longest answer must be 1 to {MAX_TOKENS} tokens")
+    from holychat.jobs import documents, recipes
+
+    recipes.check(spec.recipe, offline=info.kind == "offline")
     for problem in _problems(spec.limits):
         raise UsageError(problem)
     if spec.out_format not in OUT_FORMATS:
@@ -52,7 +42,9 @@ def check(spec: JobSpec, info: ProviderInfo) -> None:
             "Ready-made requests make a job of their own", "Submit the file alone: `holychat batch submit`."
         )
     for source in spec.sources:
-        _check_source(source)
+        if source.kind is SourceKind.CHAT and not source.value.isdecimal():
+            raise UsageError(f"{clean_line(source.value, 40)!r} is not the number of a chat")
+        documents.check(source)
 
 
 async def completed(spec: JobSpec, registry: ProviderRegistry) -> JobSpec:
@@ -96,22 +88,3 @@ def _problems(limits: JobLimits) -> Iterator[str]:
         value = getattr(limits, name)
         if value is not None and value < 1:
             yield f"{name.replace('_', ' ').capitalize()} must be 1 or more"
-
-
-def _check_source(source: Source) -> None:
-    if source.kind is SourceKind.CHAT:
-        if not source.value.isdecimal():
-            raise UsageError(f"{clean_line(source.value, 40)!r} is not the number of a chat")
-        return
-    if source.kind is SourceKind.GLOB:
-        return
-    path = Path(source.value)
-    try:
-        there = path.exists()
-        folder = path.is_dir()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"Cannot look at {clean_line(source.value)}: {error}") from None
-    if not there:
-        raise UsageError(f"There is no {clean_line(source.value)}", "Check the name.")
-    if folder and source.kind in _FILES:
-        raise UsageError(f"{clean_line(source.value)} is a folder", "Name the file itself.")

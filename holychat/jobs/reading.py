@@ -12,10 +12,12 @@ from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import AsyncGenerator, Collection, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from holychat.domain.job_views import Cause, ItemDetail
     from holychat.domain.jobs import Item, Job, Template
+    from holychat.jobs.estimate import Estimate
+    from holychat.money.costs import Costs
     from holychat.settings import Settings
     from holychat.store.database import Database
 
@@ -25,8 +27,9 @@ FAILED = (ItemState.FAILED,)
 class JobReading:
     """What can be looked at without changing anything. Belongs to one event loop."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, costs: Costs, settings: Settings) -> None:
         self._database = database
+        self._costs = costs
         self._settings = settings
         self._closed = False
 
@@ -73,6 +76,18 @@ class JobReading:
         """Documents that failed or are in doubt, by cause, the most frequent one first."""
         return await self._database.read(lambda c: items.causes(c, job_id))
 
+    async def estimate(self, job_id: int, *, progress: Callable[[int], None] | None = None) -> Estimate:
+        """What a job will take: documents, tokens, money, time. Every document is listed, some are read, none is sent.
+
+        Args:
+            job_id: The job, most often a draft.
+            progress: Called on the event loop now and then with the number of documents so far.
+
+        Raises:
+            UsageError: There is no such job, or its recipe cannot be followed.
+        """
+        return await views.estimate(self._database, await self.get(job_id), self._costs, self._settings, progress)
+
     async def worst_cost(
         self,
         job_id: int,
@@ -84,11 +99,14 @@ class JobReading:
 
         None: the price is not known.
         """
-        return await self._database.read(lambda c: views.worst_cost(c, Chosen(job_id, states, item_ids, cause)))
+        chosen, assumed = Chosen(job_id, states, item_ids, cause), self._settings.jobs.assumed_context
+        return await self._database.read(lambda c: views.worst_cost(c, chosen, self._costs.prices, assumed))
 
     async def templates(self) -> builtins.list[Template]:
-        """Templates by name."""
-        return await self._database.read(templates.everything)
+        """The person's own templates by name, then those that come with holychat."""
+        from holychat.jobs.built_in import with_built_in
+
+        return with_built_in(await self._database.read(templates.everything))
 
     async def changes(self, interval: float = 0.5) -> AsyncGenerator[None, None]:
         """Yields whenever another process (the worker, another window) has written; looks every `interval` seconds."""

@@ -58,6 +58,23 @@ class Chosen:
         return condition, values
 
 
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """What would be sent again."""
+
+    documents: int
+    requests: int
+    """At least: those for the documents, and for their parts that go again."""
+    known: int
+    """Requests whose worst case is known, because they were sent before."""
+    micros: int
+    """What these come to."""
+    size: int
+    """Bytes of the other ones."""
+    unsized: int
+    """How many of the other ones are of unknown size."""
+
+
 def roots_of(connection: Connection, item_ids: Sequence[int]) -> list[int]:
     """The documents that items are, or are parts of."""
     rows = connection.execute(
@@ -84,7 +101,7 @@ def retry(connection: Connection, chosen: Chosen, now_ms: int) -> int:
     allowed = _allowed(chosen.states, RETRYABLE & set(states_before(ItemState.PENDING)))
     done = 0
     if has_parts(connection, chosen.job_id):
-        for document_id in _split_documents(connection, chosen, allowed):
+        for document_id in _meant(connection, chosen, allowed):
             done += _retry_tree(connection, document_id, allowed, now_ms)
     where, values = chosen.where(connection, allowed)
     connection.execute(
@@ -120,7 +137,24 @@ def skip(connection: Connection, chosen: Chosen, now_ms: int) -> int:
 
 
 def accept(connection: Connection, item_id: int, now_ms: int) -> bool:
-    """Take what arrived of an answer in doubt as the answer; False where it is not in doubt or nothing arrived."""
+    """Take what arrived of an answer in doubt as the answer; False where nothing is in doubt or nothing arrived.
+
+    For a document that is in doubt because of its parts, theirs are taken; where no other part is in doubt the rest of
+    it goes on, as it would have without the doubt.
+    """
+    document_id = next(iter(roots_of(connection, [item_id])), item_id)
+    tree = _tree(connection, document_id)
+    doubtful = {node for node, _, state, _ in tree if state is ItemState.IN_DOUBT}
+    # One that has a part in doubt is so because of that part, and was not sent.
+    sent = doubtful - {parent for node, parent, _, _ in tree if node in doubtful}
+    below = {node for node, _, _, _ in _tree(connection, item_id)}
+    accepted = {node for node in sorted(sent & below) if _accept_one(connection, node, now_ms)}
+    if accepted and sent == accepted and document_id in doubtful - sent:
+        _retry_tree(connection, document_id, (ItemState.IN_DOUBT,), now_ms)
+    return bool(accepted)
+
+
+def _accept_one(connection: Connection, item_id: int, now_ms: int) -> bool:
     partial = connection.execute("SELECT partial FROM item_texts WHERE item_id = ?", (item_id,)).get
     if not partial:
         return False
@@ -134,12 +168,10 @@ def accept(connection: Connection, item_id: int, now_ms: int) -> bool:
     )
     if not connection.changes():
         return False
-    connection.execute("UPDATE item_texts SET result = partial WHERE item_id = ?", (item_id,))
+    connection.execute("UPDATE item_texts SET result = partial, partial = NULL WHERE item_id = ?", (item_id,))
     item = get(connection, item_id)
     if item.parent_id is None:
         index_result(connection, item_id, item.document.name, partial)
-    else:
-        _child_done(connection, item.parent_id, now_ms)
     return True
 
 
@@ -151,34 +183,41 @@ def cancel_pending(connection: Connection, job_id: int, now_ms: int) -> int:
     return connection.changes()
 
 
-def worst_of(connection: Connection, chosen: Chosen) -> tuple[int, int, int, int]:
-    """What `retry` would send.
-
-    Returns:
-        How many documents, how many requests at least, of how many of these the worst case is known because they were
-        sent before, and what these come to in micro-dollars.
-    """
-    where, values = chosen.where(connection, _allowed(chosen.states, RETRYABLE))
-    again = [state.value for state in {*_PARTS_TO_RESET, *_allowed(chosen.states, RETRYABLE)}]
-    documents = int(connection.execute(f"SELECT count(*) FROM items WHERE {where}", values).get)  # noqa: S608
-    tree = f"SELECT id FROM items WHERE {where}"  # noqa: S608
-    if has_parts(connection, chosen.job_id):
-        tree = f"""
-            WITH RECURSIVE tree (id) AS (
-                {tree} UNION ALL SELECT i.id FROM items AS i JOIN tree ON i.parent_id = tree.id
-            ) SELECT id FROM tree
-        """  # noqa: S608
-    marks = ",".join("?" * len(again))
+def worst_of(connection: Connection, chosen: Chosen) -> Worst:
+    """What `retry` would send, and what is known of its cost."""
+    states = _allowed(chosen.states, RETRYABLE)
+    where, values = chosen.where(connection, states)
+    meant = _meant(connection, chosen, states) if has_parts(connection, chosen.job_id) else []
+    tree = f"""
+        WITH RECURSIVE tree (id) AS (
+            SELECT value FROM json_each(?)
+            UNION ALL SELECT i.id FROM items AS i JOIN tree ON i.parent_id = tree.id
+        )
+        SELECT id FROM tree UNION SELECT id FROM items WHERE {where} AND {_WITHOUT_PARTS}
+    """  # noqa: S608
+    again = [state.value for state in {*_PARTS_TO_RESET, *states}]
     row = connection.execute(
         f"""
-        SELECT count(*), count(worst), coalesce(sum(worst), 0) FROM (
-            SELECT (SELECT max(a.worst_micros) FROM attempts AS a WHERE a.item_id = i.id) AS worst
-            FROM ({tree}) AS t JOIN items AS i ON i.id = t.id WHERE i.state IN ({marks})
+        SELECT count(*) FILTER (WHERE parent_id IS NULL), count(*), count(worst), coalesce(sum(worst), 0),
+               coalesce(sum(size) FILTER (WHERE worst IS NULL), 0),
+               count(*) FILTER (WHERE worst IS NULL AND size IS NULL)
+        FROM (
+            SELECT i.parent_id, (SELECT max(a.worst_micros) FROM attempts AS a WHERE a.item_id = i.id) AS worst,
+                   CASE WHEN i.size IS NOT NULL THEN i.size ELSE (
+                        SELECT length(coalesce(t.content, t.body)) * 4 FROM item_texts AS t WHERE t.item_id = i.id
+                   ) END AS size
+            FROM ({tree}) AS t JOIN items AS i ON i.id = t.id WHERE i.state IN ({",".join("?" * len(again))})
         )
         """,  # noqa: S608  # constants and question marks
-        (*values, *again),
+        (json_column(meant), *values, *again),
     ).fetchone()
-    return documents, *(row or (0, 0, 0))
+    return Worst(*(row or (0, 0, 0, 0, 0, 0)))
+
+
+def held_by_doubt(connection: Connection, chosen: Chosen) -> bool:
+    """Whether one of these documents has a part in doubt."""
+    roots = roots_of(connection, chosen.item_ids or ())
+    return any(state is ItemState.IN_DOUBT for root in roots for _, _, state, _ in _tree(connection, root))
 
 
 def has_parts(connection: Connection, job_id: int) -> bool:
@@ -195,16 +234,20 @@ def _allowed(wanted: Collection[ItemState], allowed: Collection[ItemState]) -> l
     return [state for state in ItemState if state in wanted and state in allowed]
 
 
-def _split_documents(connection: Connection, chosen: Chosen, allowed: Sequence[ItemState]) -> list[int]:
-    """Documents with parts that are meant: in one of the states themselves, or with a part in doubt that is meant."""
+def _meant(connection: Connection, chosen: Chosen, allowed: Sequence[ItemState]) -> list[int]:
+    """Documents with parts that are meant: in one of the states themselves, or with a part in doubt that is meant.
+
+    One with a part in doubt that is not meant is left out: it could not be finished without that part.
+    """
     where, values = chosen.where(connection, allowed)
-    found = connection.execute(f"SELECT id FROM items WHERE {where} AND NOT {_WITHOUT_PARTS}", values)  # noqa: S608
-    ids = {item_id for (item_id,) in found}
-    if ItemState.IN_DOUBT in allowed and chosen.cause is None:
-        doubtful = connection.execute(
-            "SELECT id FROM items WHERE state = 'in_doubt' AND job_id = ? AND parent_id IS NOT NULL", (chosen.job_id,)
-        )
-        roots = set(roots_of(connection, [item_id for (item_id,) in doubtful]))
+    ids = {row[0] for row in connection.execute(f"SELECT id FROM items WHERE {where} AND NOT {_WITHOUT_PARTS}", values)}  # noqa: S608
+    doubtful = connection.execute(
+        "SELECT id FROM items WHERE state = 'in_doubt' AND job_id = ? AND parent_id IS NOT NULL", (chosen.job_id,)
+    )
+    roots = set(roots_of(connection, [item_id for (item_id,) in doubtful]))
+    if ItemState.IN_DOUBT not in allowed:
+        ids -= roots
+    elif chosen.cause is None:
         ids |= roots if chosen.item_ids is None else roots & set(roots_of(connection, chosen.item_ids))
     return sorted(ids)
 
@@ -212,8 +255,6 @@ def _split_documents(connection: Connection, chosen: Chosen, allowed: Sequence[I
 def _retry_tree(connection: Connection, document_id: int, allowed: Sequence[ItemState], now_ms: int) -> bool:
     tree = _tree(connection, document_id)
     states = {state for _, _, state, _ in tree}
-    if ItemState.IN_DOUBT in states and ItemState.IN_DOUBT not in allowed:
-        return False
     if any(cause == CHANGED for _, _, _, cause in tree) and not states & {ItemState.SENDING, ItemState.RECEIVED}:
         _join_again(connection, document_id, [item_id for item_id, *_ in tree if item_id != document_id], now_ms)
         return True
@@ -284,15 +325,3 @@ def _join_again(connection: Connection, document_id: int, part_ids: Sequence[int
         (parts,),
     )
     connection.execute("DELETE FROM items WHERE parent_id = ?", (document_id,))
-
-
-def _child_done(connection: Connection, parent_id: int, now_ms: int) -> None:
-    """A part was accepted: what waits for it, or failed for want of it, is sent when all its parts are done."""
-    connection.execute(
-        f"UPDATE items SET waiting_for = {_UNFINISHED} WHERE id = ? AND state IN ('pending', 'failed')",  # noqa: S608
-        (parent_id,),
-    )
-    connection.execute(
-        f"UPDATE items SET {_AFRESH}, updated_ms = ? WHERE id = ? AND state = 'failed' AND waiting_for = 0",  # noqa: S608
-        (now_ms, parent_id),
-    )

@@ -166,29 +166,21 @@ def hide(connection: Connection, job_id: int, now_ms: int) -> bool:
     return bool(connection.changes())
 
 
-def hidden(connection: Connection) -> list[int]:
-    """Jobs that were deleted and whose rows are not all gone."""
-    return [job_id for (job_id,) in connection.execute("SELECT id FROM jobs WHERE deleted = 1")]
+def erase_some(connection: Connection, most: int) -> bool:
+    """Delete up to `most` items of a job that is hidden, or the job itself where none are left; whether there is more.
 
-
-def erase_some(connection: Connection, job_id: int, most: int) -> bool:
-    """Delete up to `most` items of a hidden job, then the job itself; whether there is more to do.
-
-    Parts go before the documents they are parts of: their references would otherwise be followed row by row.
+    The order is that of an index, in which parts come before the documents they are parts of.
     """
+    job_id = connection.execute("SELECT min(id) FROM jobs WHERE deleted = 1").get
+    if job_id is None:
+        return False
     connection.execute(
-        """
-        DELETE FROM items WHERE id IN (
-            SELECT i.id FROM items AS i JOIN jobs AS j ON j.id = i.job_id
-            WHERE i.job_id = ? AND j.deleted = 1 ORDER BY i.id DESC LIMIT ?
-        )
-        """,
+        "DELETE FROM items WHERE id IN (SELECT id FROM items WHERE job_id = ? ORDER BY source_key DESC LIMIT ?)",
         (job_id, most),
     )
-    if connection.changes():
-        return True
-    connection.execute("DELETE FROM jobs WHERE id = ? AND deleted = 1", (job_id,))
-    return False
+    if not connection.changes():
+        connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+    return True
 
 
 def impossible(job: Job, what: str, hint: str) -> UsageError:

@@ -61,7 +61,7 @@ def test_results_of_a_deleted_job_are_not_found_any_more(database: Database) -> 
     database.write_now(lambda c: jobs.hide(c, job.id, NOW))
     assert [type(hit) for hit in found(database, "sheep")] == [SearchHit]
     assert database.read_now(lambda c: search.results(c, "sheep", 20)) == []
-    while database.write_now(lambda c: jobs.erase_some(c, job.id, 10)):
+    while database.write_now(lambda c: jobs.erase_some(c, 10)):
         pass
     assert database.read_now(lambda c: c.execute("SELECT count(*) FROM documents WHERE item_id").get) == 0
     assert is_sound(database)

@@ -53,6 +53,8 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_at_work ON jobs (state, id) WHERE state NOT IN ('draft', 'finished', 'finished_with_errors', 'cancelled');
 
+CREATE INDEX jobs_deleted ON jobs (id) WHERE deleted = 1;
+
 CREATE TABLE items (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     job_id          INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
