@@ -13,21 +13,24 @@ from textual.app import SystemCommand
 from holychat.domain.chat import ChatOptions
 from holychat.errors import HolychatError, SettingsError, UsageError
 from holychat.runner import run
+from holychat.tui.desk import Desk
 from holychat.tui.elsewhere import watch_history
 from holychat.tui.framework import FrameworkApp, teach_alt_enter, terminal_driver
+from holychat.tui.job_notices import announce
 from holychat.tui.keymap import bindings, check_keymap, key_label, keys_in_force
 from holychat.tui.lifecycle import Lifecycle
 from holychat.tui.screens.chat import ChatScreen
 from holychat.tui.themes import DARK, LIGHT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from textual.command import Provider
     from textual.driver import Driver
     from textual.events import Key, Paste
     from textual.screen import Screen
 
+    from holychat.domain.jobs import Job
     from holychat.log import Masker
     from holychat.paths import Paths
     from holychat.services import Services
@@ -73,7 +76,7 @@ class HolychatApp(FrameworkApp):
     TITLE = "holychat"
     BINDINGS: ClassVar = bindings("app")
     COMMANDS: ClassVar = {_commands_provider, _chats_provider}
-    CSS_PATH = ["styles/app.tcss", "styles/chat.tcss"]  # noqa: RUF012  # Textual types it without ClassVar
+    CSS_PATH = ["styles/app.tcss", "styles/chat.tcss", "styles/jobs.tcss"]  # noqa: RUF012  # Textual types it without ClassVar
     COMMAND_PALETTE_BINDING = "f20"  # Ctrl+P is a row of the keymap; Textual insists on a key of its own
 
     def __init__(
@@ -92,6 +95,8 @@ class HolychatApp(FrameworkApp):
         self._masker = masker
         self._opening: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._desk: Desk | None = None
+        self._desk_running: asyncio.Task[None] | None = None
         self._status_at_end = 0
         self.is_ready = False
         """Whether the services are open and the first chat is shown."""
@@ -148,6 +153,8 @@ class HolychatApp(FrameworkApp):
         self.is_ready = True
         chats = self.services.chats
         self._watching = self._lasting(watch_history(chats, self.main.history_changed), "watch history")
+        self._desk = Desk(self.services.jobs, self._jobs_changed, self._job_told)
+        self._desk_running = self._lasting(self._desk.run(), "watch jobs")
         await self._warm()
 
     async def _warm(self) -> None:
@@ -158,6 +165,7 @@ class HolychatApp(FrameworkApp):
         services = self.services
         if services is not None:
             await services.chats.prepare()
+            await services.jobs.sweep()
             try:
                 await services.registry.get(self.main.conversation.options.provider).warm()
             except HolychatError as error:
@@ -167,6 +175,33 @@ class HolychatApp(FrameworkApp):
         """The main screen may want it elsewhere."""
         if self.screen is self.main:
             self.main.take_typing(event)
+
+    # Background jobs
+
+    @property
+    def jobs_shown(self) -> Sequence[Job]:
+        """All jobs as they were last read."""
+        return self._desk.shown if self._desk is not None else ()
+
+    def poke_desk(self) -> None:
+        """A job was changed here."""
+        if self._desk is not None:
+            self._desk.poke()
+
+    def _jobs_changed(self, jobs: Sequence[Job]) -> None:
+        for screen in self.screen_stack:
+            if (show := getattr(screen, "jobs_changed", None)) is not None:
+                show(jobs)
+
+    def _job_told(self, job: Job) -> None:
+        def write(sequence: str) -> None:
+            if self._driver is not None:
+                self._driver.write(sequence)
+
+        def toast(text: str, warning: bool) -> None:
+            self.notify(text, severity="warning" if warning else "information", timeout=10)
+
+        announce(job, self.settings.jobs, write, toast)
 
     # The way out
 
@@ -180,8 +215,9 @@ class HolychatApp(FrameworkApp):
         """Store the draft and what is arriving, then close the services; later calls do nothing."""
         if self._opening is not None and not self._opening.done() and self.services is None:
             await asyncio.wait({self._opening}, timeout=5)
-        if self._watching is not None:
-            self._watching.cancel()
+        for watching in (self._watching, self._desk_running):
+            if watching is not None:
+                watching.cancel()
         services, self.services = self.services, None
         if services is not None:
             try:
@@ -256,6 +292,8 @@ _MAIN_COMMANDS = (
     ("Ask again", "Ask for another answer", "retry"),
     ("Editor", "Write in $EDITOR", "edit_in_editor"),
     ("Side panel", "Show or hide background jobs", "toggle_panel"),
+    ("New job", "Send a prompt over a folder of documents in the background", "new_job"),
+    ("Template", "Make a template for jobs of this chat", "batch"),
     ("Help", "Keys, slash commands and how holychat works", "help"),
 )
 

@@ -59,13 +59,20 @@ def path_choices(text: str) -> tuple[Choice, ...]:
     with characters that cannot be shown as they are stay out: what is chosen must be what is seen.
     """
     typed = path_typed(text)
-    if typed is None:
-        return ()
+    return () if typed is None else file_choices(typed, text[: len(text) - len(typed)])
+
+
+def file_choices(typed: str, head: str = "") -> tuple[Choice, ...]:
+    """Files and folders that begin with a path; blocking.
+
+    Args:
+        typed: The beginning of the path, as a person types it.
+        head: What stands before it in the text that a choice becomes.
+    """
     folder, _slash, start = typed.rpartition("/")
     folder += _slash
     if typed == "~":
         folder, start = "~/", ""
-    head = text[: len(text) - len(typed)]
     found = sorted(_entries(folder, start), key=lambda entry: (entry[0].casefold(), entry[0]))
     if [name for name, is_folder in found if not is_folder] == [start] and len(found) == 1:
         return ()

@@ -29,6 +29,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("title", "[TEXT]", "Rename this chat"),
     SlashCommand("retry", "", "Ask for another answer"),
     SlashCommand("export", "[FILE]", "Write this chat to a .md or .json file"),
+    SlashCommand("batch", "[NAME]", "Make a template of this chat and use it over a folder of documents"),
     SlashCommand("help", "", "Keys, commands and what holychat can do"),
     SlashCommand("quit", "", "Quit"),
 )

@@ -53,10 +53,16 @@ class SlashRunner:
                 await screen.conversation.regenerate()
             case "export":
                 await self._export(argument)
-            case "help":
-                screen.action_help()
-            case "quit":
-                screen.app.exit()
+            case "batch":
+                await self._batch(argument)
+            case _:
+                self._at_once(invocation.name)
+
+    def _at_once(self, name: str) -> None:
+        if name == "help":
+            self._screen.action_help()
+        elif name == "quit":
+            self._screen.app.exit()
 
     async def _model(self, argument: str) -> None:
         if not argument:
@@ -120,6 +126,12 @@ class SlashRunner:
             self._screen.action_export()
             return
         await self._screen.export_to(path_from(argument), overwrite=False)
+
+    async def _batch(self, argument: str) -> None:
+        if not argument:
+            self._screen.action_batch()
+            return
+        await self._screen.make_template(argument)
 
 
 def _number(text: str, what: str, least: float, most: float, *, whole: bool = False) -> float:

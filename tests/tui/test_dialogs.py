@@ -153,18 +153,6 @@ async def test_the_palette_runs_commands_and_finds_chats(loopback: Loopback) -> 
         await app.until(lambda: app.app.main.query("#panel"))
 
 
-async def test_the_panel_says_what_will_live_there_and_is_an_overlay_when_narrow() -> None:
-    async with driving(settings_for(), size=(120, 30)) as app:
-        await app.press("ctrl+b")
-        await app.shows("Background jobs")
-        assert app.app.main.pane.size.width == 80
-        await app.pilot.resize_terminal(60, 15)
-        await app.until(lambda: app.app.main.pane.size.width == 60)
-        await app.shows("Background jobs")
-        await app.press("f4")
-        await app.until(lambda: "Background jobs" not in app.text())
-
-
 @pytest.mark.parametrize("size", [(60, 15), (40, 10), (20, 5), (200, 60)])
 async def test_every_screen_can_be_shown_at_every_size(loopback: Loopback, size: tuple[int, int]) -> None:
     loopback.chat(stream_of("the answer"))

@@ -61,6 +61,8 @@ async def test_a_remapped_key_works_and_its_default_does_not() -> None:
         assert not app.app.main.query("#panel")
         await app.press("f9")
         await app.until(lambda: app.app.main.query("#panel"))
+        await app.press("escape")
+        await app.until(lambda: app.app.main.composer.has_focus)
         await app.type("one")
         await app.press("enter")
         await app.type("two")

@@ -14,14 +14,13 @@ from holychat.tui.completer import Completer
 from holychat.tui.conversation import Conversation
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
-from holychat.tui.screens.chat_view import ChatView
+from holychat.tui.screens.chat_panel import ChatPanel
 from holychat.tui.slash_runner import SlashRunner
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.composer import Composer
 from holychat.tui.widgets.conversation_pane import ConversationPane, scroll_page
 from holychat.tui.widgets.footer import KeyFooter
 from holychat.tui.widgets.queue_line import QueueLine
-from holychat.tui.widgets.side_panel import SidePanel
 from holychat.tui.widgets.status_line import StatusLine
 from holychat.tui.widgets.transcript import Transcript
 
@@ -42,14 +41,12 @@ _UNTIL_SENT = 0.010
 the composer is empty and that the question stands above it."""
 _PATIENCE = 0.3
 """Seconds that a text may be on its way without being seen anywhere: a keyring may ask for a password first."""
-_WIDE = 100
-"""Columns from which the side panel has room beside the conversation."""
 _HIGH = 22
 """Lines from which the composer may grow to two fifths of the screen."""
 _PLACEHOLDER = "Ask anything, or / for commands"
 
 
-class ChatScreen(ChatView):
+class ChatScreen(ChatPanel):
     """Routes what happens in the widgets to the conversation and back.
 
     Args:
@@ -223,22 +220,12 @@ class ChatScreen(ChatView):
         """A page up or down."""
         scroll_page(self.transcript, direction)
 
-    def action_toggle_panel(self) -> None:
-        """Show or hide the side panel; it is made when it is first wanted."""
-        panel = self.query("#panel")
-        if panel:
-            panel.first().display = not panel.first().display
-        else:
-            self.query_one("#body").mount(SidePanel(id="panel"))
-        self.call_after_refresh(self.on_resize)
-
     def on_resize(self) -> None:
         """The panel lies over a narrow screen; a low one leaves the composer fewer lines.
 
         By hand and not by Textual's breakpoints: those restyle every widget, in the first frame as well.
         """
-        for panel in self.query("#panel"):
-            panel.set_class(self.size.width < _WIDE, "-overlay")
+        self.fit_panel()
         self.composer.set_class(self.size.height < _HIGH, "-low")
 
     def on_transcript_follow_changed(self, event: Transcript.FollowChanged) -> None:

@@ -19,7 +19,7 @@ _ORDER = {
     binding_id: place
     for place, binding_id in enumerate(
         ["chat.stop", "dialog.close", "composer.send", "composer.complete"]
-        + [key.id for key in KEYS if key.scope in ("messages", "chats", "models")]
+        + [key.id for key in KEYS if key.scope not in ("app", "chat", "composer", "dialog")]
         + ["chat.list", "chat.new", "chat.help", "app.quit", "chat.model", "chat.commands", "chat.panel"]
     )
 }

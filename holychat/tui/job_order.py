@@ -1,0 +1,205 @@
+"""From the fields of the form to a job that can be ordered, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
+from holychat.errors import UsageError
+from holychat.text import clean_line
+from holychat.tui.files import absolute, existing_path, path_from
+from holychat.tui.job_words import KIND_NAMES, recipe_words
+
+_MOST_DOLLARS = 1_000_000
+_LONGEST_SCHEMA = 1024 * 1024
+_RECORDS = {".csv": SourceKind.CSV, ".jsonl": SourceKind.JSONL, ".ndjson": SourceKind.JSONL}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What stands in the form, as it was typed."""
+
+    where: str = ""
+    column: str = ""
+    """Of a CSV or JSONL file."""
+    recipe: Recipe = field(default_factory=lambda: Recipe(Kind.SUMMARIZE, length="medium"))
+    """Its `schema` may be the path of a file here."""
+    labels: str = ""
+    """With commas between them."""
+    provider: str = ""
+    model: str = ""
+    priority: Priority = Priority.MEDIUM
+    budget: str = ""
+
+    def spec(self) -> JobSpec:
+        """The job that is meant; blocking, since it looks at the files.
+
+        Raises:
+            UsageError: Something is missing or cannot be used.
+        """
+        if not self.where.strip():
+            raise UsageError("Which files?", "Type the path of a file or folder; Tab completes it.")
+        recipe = self._recipe()
+        sources = sources_from(self.where, self.column.strip())
+        if any(source.kind is SourceKind.REQUESTS for source in sources):
+            recipe = Recipe(Kind.REQUESTS)
+        limits = JobLimits(budget_micros=micros_from(self.budget))
+        return JobSpec(
+            name=name_of(sources, recipe),
+            recipe=recipe,
+            sources=sources,
+            provider=self.provider,
+            model=self.model,
+            priority=self.priority,
+            limits=limits,
+        )
+
+    def _recipe(self) -> Recipe:
+        recipe = self.recipe
+        match recipe.kind:
+            case Kind.TRANSLATE if not recipe.language.strip():
+                raise UsageError("Into which language?", "For example: English.")
+            case Kind.CLASSIFY:
+                labels = tuple(dict.fromkeys(label for raw in self.labels.split(",") if (label := raw.strip())))
+                if len(labels) < 2:
+                    raise UsageError("Which labels?", "At least two, with commas between them: bug, feature, question.")
+                return replace(recipe, labels=labels)
+            case Kind.EXTRACT:
+                return replace(recipe, schema=schema_from(recipe.schema))
+            case Kind.PROMPT if not recipe.prompt.strip():
+                raise UsageError("Which prompt?", "{text} stands for the document, {name} and {path} for where it is.")
+        return recipe
+
+
+def order_of(spec: JobSpec) -> Order:
+    """The form as it would be filled in for a job."""
+    budget = spec.limits.budget_micros
+    return Order(
+        where=" ".join(shlex.quote(_typed(source)) for source in spec.sources)
+        if len(spec.sources) > 1
+        else "".join(_typed(source) for source in spec.sources),
+        column=next((source.column for source in spec.sources if source.column), ""),
+        recipe=spec.recipe,
+        labels=", ".join(spec.recipe.labels),
+        provider=spec.provider,
+        model=spec.model,
+        priority=spec.priority,
+        budget="" if budget is None else f"{budget / 1_000_000:.6f}".rstrip("0").rstrip("."),
+    )
+
+
+def _typed(source: Source) -> str:
+    return f"@{source.value}" if source.kind is SourceKind.LIST else source.value
+
+
+def sources_from(text: str, column: str = "") -> tuple[Source, ...]:
+    """The places that a person typed: a path, several as in a shell, a glob, or @ and a file with a path per line.
+
+    Raises:
+        UsageError: One of them is not there.
+    """
+    if text.strip().startswith("@"):
+        return (Source(SourceKind.LIST, _existing(text.strip()[1:])),)
+    path = existing_path(text.strip())
+    if os.path.lexists(path):
+        return (_source(path, column),)
+    if any(sign in text for sign in "*?["):
+        return (Source(SourceKind.GLOB, str(absolute(path_from(text)))),)
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = []
+    if len(words) > 1:
+        return tuple(_source(Path(_existing(word)), column) for word in words)
+    raise UsageError(f"There is no {clean_line(text, 120)}", "Tab completes a path, and there is a tree of folders.")
+
+
+def _existing(text: str) -> str:
+    path = path_from(text)
+    if not os.path.lexists(path):
+        raise UsageError(f"There is no {clean_line(str(path), 120)}", "Tab completes a path.")
+    return str(absolute(path))
+
+
+def _source(path: Path, column: str) -> Source:
+    kind = _RECORDS.get(path.suffix.lower(), SourceKind.PATH) if path.is_file() else SourceKind.PATH
+    if kind is SourceKind.JSONL and not column and _is_requests(path):
+        kind = SourceKind.REQUESTS
+    records = kind in (SourceKind.CSV, SourceKind.JSONL)
+    return Source(kind, str(absolute(path)), column if records else "")
+
+
+def _is_requests(path: Path) -> bool:
+    """Whether a JSONL file holds requests for a batch: its first line tells."""
+    try:
+        with path.open("rb") as file:
+            first = json.loads(file.readline(_LONGEST_SCHEMA))
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and "custom_id" in first and isinstance(first.get("body"), dict)
+
+
+def takes_column(text: str) -> bool:
+    """Whether the path typed is that of a file of records."""
+    return Path(text.strip()).suffix.lower() in _RECORDS
+
+
+def schema_from(text: str) -> str:
+    """A JSON schema, from the path of a file or from its own text.
+
+    Raises:
+        UsageError: There is none, or it is no JSON object.
+    """
+    text = text.strip()
+    if not text:
+        raise UsageError("Which schema?", "The path of a JSON schema, as a file; Tab completes it.")
+    if not text.startswith("{"):
+        path = existing_path(text)
+        try:
+            with path.open("rb") as file:
+                text = file.read(_LONGEST_SCHEMA + 1).decode()
+        except (OSError, UnicodeDecodeError):
+            raise UsageError(f"Cannot read {clean_line(str(path), 120)}", "A JSON schema in a text file.") from None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"The schema is no JSON: {clean_line(str(error), 120)}") from None
+    if not isinstance(found, dict):
+        raise UsageError("The schema is no JSON object", 'It begins with {"type": "object", …')
+    return text
+
+
+def micros_from(text: str) -> int | None:
+    """A budget in micro-dollars: "2.50", "$3", "0,5"; None for nothing.
+
+    Raises:
+        UsageError: It is no amount.
+    """
+    text = text.strip().removeprefix("$").strip().replace(",", ".")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _MOST_DOLLARS:
+        raise UsageError(f"“{clean_line(text, 40)}” is no budget", "Dollars, such as 2.50; empty for no limit.")
+    return round(value * 1_000_000)
+
+
+def name_of(sources: tuple[Source, ...], recipe: Recipe) -> str:
+    """A name for a job: what it reads, what it does."""
+    first = sources[0].value if sources else ""
+    name = os.path.basename(first.rstrip("/")) or first
+    if sources and sources[0].kind is SourceKind.GLOB:
+        folder = os.path.basename(os.path.dirname(first))
+        name = f"{folder}/{name}" if folder else name
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    doing = KIND_NAMES[recipe.kind].lower()
+    if recipe.kind is Kind.TRANSLATE:
+        doing = recipe_words(Recipe(recipe.kind, language=recipe.language)).lower()
+    return clean_line(f"{name}{more} · {doing}", 120)

@@ -1,0 +1,293 @@
+"""The form for a new job: a few lines that are filled in by keyboard, of which most may stay as they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Static
+
+from holychat.domain.jobs import Kind, Priority, Recipe
+from holychat.text import clean
+from holychat.tui.job_order import Order, takes_column
+from holychat.tui.job_words import KIND_NAMES, PRIORITY_NAMES
+from holychat.tui.keymap import bindings
+from holychat.tui.widgets.completion_list import CompletionList
+from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+    from textual.widgets import TextArea
+
+    from holychat.domain.jobs import Template
+
+_KINDS = (Kind.SUMMARIZE, Kind.TRANSLATE, Kind.CLASSIFY, Kind.EXTRACT, Kind.PROMPT)
+_FIELDS: dict[Kind, tuple[str, ...]] = {
+    Kind.SUMMARIZE: ("length", "language"),
+    Kind.TRANSLATE: ("language",),
+    Kind.CLASSIFY: ("labels",),
+    Kind.EXTRACT: ("schema",),
+    Kind.PROMPT: ("prompt",),
+}
+_OPTIONS = ("length", "language", "labels", "schema", "prompt")
+_LANGUAGES = (
+    "Arabic", "Chinese", "Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hebrew",
+    "Hindi", "Hungarian", "Indonesian", "Italian", "Japanese", "Korean", "Norwegian", "Polish", "Portuguese",
+    "Romanian", "Russian", "Spanish", "Swedish", "Thai", "Turkish", "Ukrainian", "Vietnamese",
+)  # fmt: skip
+_LENGTHS = ("short", "medium", "long", "3 sentences", "5 sentences")
+HINTS = {
+    "where": "A file, a folder or a pattern such as src/**/*.md. Tab completes, Ctrl+T shows the tree of folders.",
+    "column": "Which column or field holds the text; empty: the usual names are tried.",
+    "doing": "Left and right choose what is done with each document; templates of yours come last.",
+    "length": "short, medium, long, or words such as 5 sentences.",
+    "language": "Language of the answer. Empty: that of the document.",
+    "labels": "What to choose from, with commas: bug, feature, question.",
+    "schema": "Path of a JSON schema; every answer is checked against it.",
+    "prompt": "{text} is the document, {name} and {path} say which. Ctrl+J breaks the line, Ctrl+O opens $EDITOR.",
+    "model": "Space chooses model and provider.",
+    "priority": "now: before everything else. minutes: as fast as allowed. hours: in the background.",
+    "budget": "Dollars that the job may cost at most; empty: no limit.",
+}
+
+
+class JobForm(VerticalScroll, can_focus=False):
+    """Fields of a new job. What stands in them is an `Order`."""
+
+    BINDINGS: ClassVar = bindings("job_form")
+
+    class Wanted(Message):
+        """The person wants to go on ("review"), away ("leave"), or another screen: "model", "folders", "editor"."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    class Edited(Message):
+        """Something else stands in the fields."""
+
+    def __init__(self, order: Order, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._order = order
+        self._templates: dict[str, Template] = {}
+        self._filled_for = ""
+
+    def compose(self) -> ComposeResult:
+        """A row per field; those that the kind does not use are not shown."""
+        popup, schema_popup = CompletionList(), CompletionList()
+        yield Static(Content("New job"), classes="panel-title")
+        yield _row("Files", PathField(popup, placeholder="folder or file, Tab completes", id="where"))
+        yield popup
+        yield _row("Column", LineField(placeholder="found by itself", id="column"))
+        yield _row("Do", Choice([(kind.value, KIND_NAMES[kind]) for kind in _KINDS], _KINDS[0].value, id="doing"))
+        lengths, languages = SuggestFromList(_LENGTHS), SuggestFromList(_LANGUAGES, case_sensitive=False)
+        yield _row("Length", LineField(placeholder="medium", id="length", suggester=lengths, select_on_focus=True))
+        yield _row("Language", LineField(placeholder="as in the document", id="language", suggester=languages))
+        yield _row("Labels", LineField(placeholder="bug, feature, question", id="labels"))
+        yield _row("Schema", PathField(schema_popup, placeholder="schema.json", id="schema"))
+        yield schema_popup
+        yield _row("Prompt", PromptField("What to do with {text}", id="prompt"))
+        yield _row("Model", Opener(id="model"))
+        priorities = [(priority.value, PRIORITY_NAMES[priority]) for priority in Priority]
+        yield _row("When", Choice(priorities, Priority.MEDIUM.value, id="priority"))
+        yield _row("Budget", LineField(placeholder="no limit", id="budget"))
+        yield Static(Content(""), id="form-hint")
+
+    def on_mount(self) -> None:
+        """Fill it in."""
+        self.fill(self._order)
+
+    def fill(self, order: Order) -> None:
+        """Put an order into the fields."""
+        self._order = order
+        recipe = order.recipe
+        self.query_one("#where", PathField).set_path(order.where)
+        self.query_one("#schema", PathField).set_path(recipe.schema)
+        for name, value in (
+            ("column", order.column),
+            ("length", recipe.length),
+            ("language", recipe.language),
+            ("labels", order.labels),
+            ("budget", order.budget),
+        ):
+            self.query_one(f"#{name}", LineField).value = value
+        self.query_one("#prompt", PromptField).load_text(recipe.prompt)
+        doing = self.query_one("#doing", Choice)
+        if recipe.kind in _KINDS and self._kind is not recipe.kind:
+            doing.value = recipe.kind.value
+        self._filled_for = doing.value
+        self.query_one("#priority", Choice).value = order.priority.value
+        self.use_model(order.provider, order.model)
+        self._show_fields()
+
+    def use_model(self, provider: str, model: str) -> None:
+        """Ask this model of this provider."""
+        self._order = dataclasses.replace(self._order, provider=provider, model=model)
+        self.query_one("#model", Opener).text = f"{model or 'default'} · {provider}"
+
+    def use_templates(self, templates: Sequence[Template], chosen: str = "") -> None:
+        """Offer these after the kinds; `chosen` is put into the form."""
+        self._templates = {f"template:{template.name}": template for template in templates if not template.built_in}
+        kinds = [(kind.value, KIND_NAMES[kind]) for kind in _KINDS]
+        doing = self.query_one("#doing", Choice)
+        doing.options = (*kinds, *((key, f"“{template.name}”") for key, template in self._templates.items()))
+        if chosen and f"template:{chosen}" in self._templates:
+            doing.value = f"template:{chosen}"
+            self._doing_changed()
+
+    @property
+    def order(self) -> Order:
+        """What stands in the fields."""
+
+        def line(name: str) -> str:
+            return self.query_one(f"#{name}", LineField).value
+
+        kind = self._kind
+        used = _FIELDS[kind]
+        template = self._templates.get(self.query_one("#doing", Choice).value)
+        base = template.recipe if template is not None else self._order.recipe
+        recipe = Recipe(
+            kind,
+            length=line("length").strip() if "length" in used else "",
+            language=line("language").strip() if "language" in used else "",
+            schema=line("schema") if "schema" in used else "",
+            prompt=self.query_one("#prompt", PromptField).text if "prompt" in used else base.prompt,
+            system=base.system,
+            temperature=base.temperature,
+            max_tokens=base.max_tokens,
+        )
+        return dataclasses.replace(
+            self._order,
+            where=line("where"),
+            column=line("column") if takes_column(line("where")) else "",
+            recipe=recipe,
+            labels=line("labels"),
+            priority=Priority(self.query_one("#priority", Choice).value),
+            budget=line("budget"),
+        )
+
+    @property
+    def _kind(self) -> Kind:
+        doing = self.query_one("#doing", Choice).value
+        template = self._templates.get(doing)
+        return template.recipe.kind if template is not None else Kind(doing)
+
+    def focus_first(self) -> None:
+        """Begin, or go on, with the files."""
+        self.query_one("#where").focus()
+
+    def say(self, text: str, *, problem: bool = False) -> None:
+        """A line below the fields."""
+        hint = self.query_one("#form-hint", Static)
+        hint.set_class(problem, "-problem")
+        hint.update(Content(clean(text)))
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what the field takes."""
+        self._mark_row(event.widget, focused=True)
+        self.say(HINTS.get(event.widget.id or "", ""))
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Another field."""
+        self._mark_row(event.widget, focused=False)
+
+    @staticmethod
+    def _mark_row(widget: Widget, *, focused: bool) -> None:
+        if widget.parent is not None:
+            for label in widget.parent.query(".form-label"):
+                label.set_class(focused, "-focused")
+
+    def on_changed(self, event: Changed) -> None:
+        """Other fields may be needed."""
+        event.stop()
+        if self.is_mounted:
+            self._doing_changed()
+            self.post_message(self.Edited())
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """The prompt, too."""
+        event.stop()
+        self.post_message(self.Edited())
+
+    def _doing_changed(self) -> None:
+        doing = self.query_one("#doing", Choice).value
+        if doing != self._filled_for:
+            template = self._templates.get(doing)
+            if template is not None:
+                recipe = template.recipe
+                order = dataclasses.replace(self.order, recipe=recipe, labels=", ".join(recipe.labels))
+                if template.provider:
+                    order = dataclasses.replace(order, provider=template.provider, model=template.model)
+                self.fill(order)
+            elif self._filled_for in self._templates:
+                recipe = Recipe(Kind(doing), length="medium" if doing == Kind.SUMMARIZE else "")
+                self.fill(dataclasses.replace(self.order, recipe=recipe))
+            self._filled_for = doing
+        self._show_fields()
+
+    def _show_fields(self) -> None:
+        used = _FIELDS[self._kind]
+        for name in _OPTIONS:
+            row = self.query_one(f"#{name}").parent
+            if row is not None:
+                row.set_class(name not in used, "-unused")
+        row = self.query_one("#column").parent
+        if row is not None:
+            row.set_class(not takes_column(self.query_one("#where", LineField).value), "-unused")
+
+    def on_submitted(self, event: Submitted) -> None:
+        """Enter in any field."""
+        event.stop()
+        self.action_review()
+
+    def on_opener_opened(self, event: Opener.Opened) -> None:
+        """The list of models."""
+        event.stop()
+        self.post_message(self.Wanted("model"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """The tree belongs to the files, the editor to the prompt."""
+        focused = self.screen.focused if self.is_attached else None
+        name = focused.id if focused is not None else None
+        if action == "folders":
+            return name in ("where", "schema")
+        if action == "editor":
+            return name == "prompt"
+        return True
+
+    def action_review(self) -> None:
+        """Go on."""
+        self.post_message(self.Wanted("review"))
+
+    def action_leave(self) -> None:
+        """Back to the list."""
+        self.post_message(self.Wanted("leave"))
+
+    def action_folders(self) -> None:
+        """Choose in the tree."""
+        self.post_message(self.Wanted("folders"))
+
+    def action_editor(self) -> None:
+        """Write the prompt in the person's own editor."""
+        self.post_message(self.Wanted("editor"))
+
+    def action_next(self) -> None:
+        """The field below."""
+        self.screen.focus_next("#job-form .form-field")
+
+    def action_previous(self) -> None:
+        """The field above."""
+        self.screen.focus_previous("#job-form .form-field")
+
+
+def _row(label: str, field: Widget) -> Horizontal:
+    field.add_class("form-field")
+    return Horizontal(Static(Content(label), classes="form-label"), field, classes="form-row")

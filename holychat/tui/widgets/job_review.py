@@ -1,0 +1,166 @@
+"""What a job will take, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Static
+
+from holychat.domain.jobs import Kind
+from holychat.text import clean, clean_line
+from holychat.tui.job_words import (
+    PRIORITY_NAMES,
+    compact,
+    dollars,
+    number,
+    range_words,
+    recipe_words,
+    source_words,
+)
+from holychat.tui.keymap import bindings
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from holychat.domain.jobs import Job
+    from holychat.domain.usage import Cost
+    from holychat.jobs.estimate import Estimate
+
+TRIAL = 3
+"""Documents of a trial run."""
+
+
+class JobReview(VerticalScroll, can_focus=False):
+    """A draft with its estimate: send it, try a few, or go back. Nothing is sent from here without a button.
+
+    Args:
+        id: Id of the widget.
+    """
+
+    BINDINGS: ClassVar = bindings("job_review")
+
+    class Answered(Message):
+        """What is to be done: "send", "try" or "back"."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.job: Job | None = None
+        self._ready = False
+
+    def compose(self) -> ComposeResult:
+        """What is ordered, what it takes, what may be done."""
+        yield Static(Content("Review"), classes="panel-title")
+        yield Static(Content(""), id="review-order")
+        yield Static(Content(""), id="review-facts")
+        yield Static(Content(""), id="review-warnings")
+        with Horizontal(id="review-buttons"):
+            yield Button(Content("Send"), id="review-send", variant="primary", compact=True)
+            yield Button(Content(f"Try {TRIAL} first"), id="review-try", compact=True)
+            yield Button(Content("Back"), id="review-back", compact=True)
+        yield Static(Content(""), id="review-hint")
+
+    def show_job(self, job: Job) -> None:
+        """Show what is ordered; its estimate comes later."""
+        self.job, self._ready = job, False
+        spec = job.spec
+        where = [source_words(source) for source in spec.sources[:3]]
+        if len(spec.sources) > 3:
+            where.append(f"and {len(spec.sources) - 3} more")
+        doing = recipe_words(spec.recipe) if spec.recipe.kind is not Kind.REQUESTS else "Requests as they stand there"
+        who = f"{clean_line(spec.model, 60) or 'default model'} · {clean_line(spec.provider, 40)}"
+        last = Text(f"{who} · {PRIORITY_NAMES[spec.priority]}", "dim")
+        lines = Text("\n").join([Text(doing, "bold"), *[Text(line, overflow="fold") for line in where], last])
+        self.query_one("#review-order", Static).update(lines)
+        self.query_one("#review-facts", Static).update(Content("Looking at the documents…"))
+        self.query_one("#review-warnings", Static).update(Content(""))
+        self.query_one("#review-hint", Static).update(Content(""))
+        for name in ("send", "try"):
+            self.query_one(f"#review-{name}", Button).disabled = True
+        self.query_one("#review-back", Button).focus()
+
+    def show_progress(self, documents: int) -> None:
+        """So many documents were found until now."""
+        if not self._ready:
+            self.query_one("#review-facts", Static).update(Content(f"Looking at the documents… {number(documents)}"))
+
+    def show_estimate(self, estimate: Estimate) -> None:
+        """Everything is known that will be: the job may be sent."""
+        self._ready = True
+        self.query_one("#review-facts", Static).update(facts_text(estimate, self.job))
+        self.query_one("#review-warnings", Static).update(_warnings(estimate))
+        send, trial = self.query_one("#review-send", Button), self.query_one("#review-try", Button)
+        sendable = estimate.documents > 0
+        send.disabled = not sendable
+        trial.disabled = estimate.documents <= TRIAL
+        hint = "Nothing is sent before you choose." if sendable else "There is nothing to send."
+        self.query_one("#review-hint", Static).update(Content(hint))
+        if self.query_one("#review-back", Button).has_focus and sendable:
+            send.focus()
+
+    def show_problem(self, text: str) -> None:
+        """It cannot be estimated."""
+        self.query_one("#review-facts", Static).update(Content(""))
+        self.query_one("#review-warnings", Static).update(Content(clean(text)))
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        event.stop()
+        self.post_message(self.Answered((event.button.id or "").removeprefix("review-")))
+
+    def action_next(self, delta: int) -> None:
+        """Another button."""
+        if delta > 0:
+            self.screen.focus_next("#review-buttons Button")
+        else:
+            self.screen.focus_previous("#review-buttons Button")
+
+    def action_back(self) -> None:
+        """Back to the form."""
+        self.post_message(self.Answered("back"))
+
+
+def facts_text(estimate: Estimate, job: Job | None) -> Text:
+    """Documents, tokens, price and time, a line each; what is not known is said to be unknown."""
+    about = "~" if estimate.sampled < estimate.documents else ""
+    documents = number(estimate.documents)
+    if estimate.unreadable:
+        documents += f", {number(estimate.unreadable)} more cannot be read"
+    if estimate.parts:
+        documents += f", in {number(estimate.parts)} parts"
+    rows = [
+        ("Documents", documents),
+        ("Tokens", f"{about}{compact(estimate.input_tokens)} in, ~{compact(estimate.output_tokens)} out"),
+        ("Price", _price(estimate.live)),
+    ]
+    if estimate.batch is not None:
+        rows.append(("As batch", f"{_price(estimate.batch)} at the provider"))
+    if job is not None and job.spec.limits.budget_micros is not None:
+        rows.append(("Budget", dollars(job.spec.limits.budget_micros)))
+    if estimate.seconds is not None:
+        assumed = "" if estimate.rate_known else ", assumed"
+        rows.append(("Time", f"{range_words(*estimate.seconds)}{assumed}"))
+    else:
+        rows.append(("Time", "unknown"))
+    text = Text()
+    for place, (name, value) in enumerate(rows):
+        text.append(f"{name:<10}", "dim")
+        text.append(value)
+        if place < len(rows) - 1:
+            text.append("\n")
+    return text
+
+
+def _price(cost: Cost | None) -> str:
+    return "unknown" if cost is None else dollars(cost.micros, about=cost.micros > 0)
+
+
+def _warnings(estimate: Estimate) -> Text:
+    return Text("\n").join(Text(f"! {clean(warning)}") for warning in estimate.warnings)
