@@ -7,7 +7,8 @@
     ├── StoreError                    1    the history database
     │   ├── StoreTooNew               1    written by a newer holychat
     │   ├── StoreDamaged              1    not a database, or a broken one
-    │   └── StoreFull                 1    no space left
+    │   ├── StoreFull                 1    no space left
+    │   └── StoreRefused              1    it breaks a rule of the schema
     ├── CredentialError               3
     │   ├── KeyMissing                3    no key found on any rung of the ladder
     │   └── KeyringError              3    why the keyring could not answer: see KeyringTrouble
@@ -131,6 +132,10 @@ class StoreDamaged(StoreError):
 
 class StoreFull(StoreError):
     """No space left where the database lives; reading still works."""
+
+
+class StoreRefused(StoreError):
+    """What was to be stored breaks a rule of the schema: a fault of ours, and trying again does not help."""
 
 
 class CredentialError(HolychatError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from holychat.errors import StoreDamaged, StoreError, StoreFull
+from holychat.errors import StoreDamaged, StoreError, StoreFull, StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,4 +80,4 @@ def _of_sqlite(error: apsw.Error, path: Path | None) -> StoreError:
             "Check that the file and its folder can be written, or set HOLYCHAT_HOME to another folder.",
         )
     _log.error("the history database refused a statement", exc_info=error)
-    return StoreError(f"The history database refused this: {error}", "This is a fault of holychat; the log has more.")
+    return StoreRefused(f"The history database refused this: {error}", "This is a fault of holychat; the log has more.")

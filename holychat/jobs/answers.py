@@ -1,0 +1,135 @@
+"""Reading answers that are safe in the ledger: what they say, what they took, whether they are what was asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from holychat.domain.failures import Failure
+from holychat.domain.usage import Usage
+from holychat.errors import HolychatError, Outcome
+from holychat.jobs import recipes
+from holychat.jobs.preparing import unexpected
+from holychat.store.ledger_entries import Bill, Done, Failed, Repair
+
+if TYPE_CHECKING:
+    from holychat.domain.jobs import Job
+    from holychat.domain.request import RawReply, Reply
+    from holychat.money.costs import Costs
+    from holychat.providers.base import Provider
+
+_log = logging.getLogger(__name__)
+
+MISFIT = "AnswerMisfit"
+_CONTENT = re.compile(r'"content"\s*:\s*"((?:[^"\\]|\\.)*)')
+
+
+def read_answer(
+    job: Job,
+    item_id: int,
+    attempt_id: int,
+    provider: Provider,
+    raw: RawReply,
+    costs: Costs,
+    *,
+    input_tokens: int | None,
+    worst_micros: int | None,
+    note: str,
+    may_repair: bool,
+) -> Done | Repair | Failed:
+    """What an answer means for its item. Whatever is wrong with it, it was paid for and is counted.
+
+    Args:
+        job: The item's job.
+        item_id: The item.
+        attempt_id: Its attempt.
+        provider: Whom it came from.
+        raw: The answer.
+        costs: Prices, and estimates where the provider does not say what it took.
+        input_tokens: Our estimate of what was asked; None: not known any more.
+        worst_micros: What it cost at most.
+        note: What a person should know about the document.
+        may_repair: Whether an answer that does not fit may be asked for once more.
+    """
+    guessed = Bill(input_tokens or len(raw.body) // 4, len(raw.body) // 4, True, worst_micros, True)
+    try:
+        reply = provider.read(raw)
+        bill = _bill(job, reply, costs, guessed)
+        if not reply.text.strip():
+            return Failed(item_id, job.id, _empty(reply), attempt_id, bill=bill)
+        checked = recipes.validate(job.spec.recipe, reply.text)
+        if checked.problem is not None:
+            return _misfit(job, item_id, attempt_id, reply, bill, checked.problem, may_repair=may_repair)
+    except HolychatError as error:
+        return Failed(item_id, job.id, Failure.of(error), attempt_id, bill=guessed, partial=legible(raw.body))
+    except Exception as error:  # noqa: BLE001  # the item's boundary: one odd answer must not stop the others
+        _log.exception("the answer to item %d cannot be read", item_id)
+        return Failed(item_id, job.id, unexpected(error), attempt_id, bill=guessed)
+    notes = [note, "The answer was cut at its longest length." if reply.finish_reason == "length" else ""]
+    return Done(
+        item_id,
+        attempt_id,
+        job.id,
+        checked.text,
+        bill,
+        reply.model or job.spec.model,
+        reply.finish_reason,
+        " ".join(filter(None, notes)),
+    )
+
+
+def legible(partial: bytes) -> str | None:
+    """What can be read of the body of an answer that broke off, or is no answer; None where that is nothing."""
+    found = _CONTENT.search(partial.decode("utf-8", "ignore"))
+    if found is None:
+        return None
+    text = found[1]
+    while text:
+        try:
+            said = json.loads(f'"{text}"', strict=False)
+        except ValueError:
+            text = text[:-1]  # an escape that was cut
+        else:
+            return said if isinstance(said, str) and said else None
+    return None
+
+
+def _bill(job: Job, reply: Reply, costs: Costs, guessed: Bill) -> Bill:
+    usage = reply.usage
+    estimated = usage.estimated
+    given, made = usage.input_tokens, usage.output_tokens
+    if given is None or made is None:
+        estimated = True
+        given = guessed.input_tokens if given is None else given
+        made = costs.tokens.text(reply.text + reply.reasoning, job.spec.model) if made is None else made
+    whole = Usage(given, made, usage.cached_input_tokens, usage.reasoning_tokens, estimated)
+    cost = costs.accounting.price(job.spec.provider, job.spec.model, whole)
+    if cost is None:
+        return Bill(given, made, estimated, None, False)
+    return Bill(given, made, estimated, cost.micros, cost.estimated)
+
+
+def _empty(reply: Reply) -> Failure:
+    why = "the provider's filter stopped it" if reply.finish_reason == "content_filter" else "it says nothing"
+    if reply.finish_reason == "length":
+        why = "the model used up its longest length before it said anything"
+    return Failure(
+        "EmptyAnswer",
+        f"The answer is empty: {why}",
+        "Retry it, with another prompt or a longer answer.",
+        request_id=reply.request_id,
+        outcome=Outcome.FATAL.value,
+    )
+
+
+def _misfit(
+    job: Job, item_id: int, attempt_id: int, reply: Reply, bill: Bill, problem: str, *, may_repair: bool
+) -> Repair | Failed:
+    failure = Failure(
+        MISFIT, problem, "Retry it, or change what is asked for.", None, reply.request_id, Outcome.FATAL.value
+    )
+    if may_repair:
+        return Repair(item_id, attempt_id, job.id, reply.text, bill, failure)
+    return Failed(item_id, job.id, failure, attempt_id, bill=bill, partial=reply.text)

@@ -1,0 +1,231 @@
+"""The one who writes the ledger: a transaction takes whatever gathered while the one before it ran.
+
+With one request at a time that is a transaction per step; with five hundred it is some dozens of steps per transaction.
+Nothing is ever forgotten: what cannot be written, because the disk is full, is kept and tried again. Requests alone are
+not kept: what cannot be written down is not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from holychat.errors import StoreDamaged, StoreError, StoreRefused
+from holychat.store.ledger import write_entries
+from holychat.store.ledger_entries import Back, Done, Doubt, Entries, Failed, Joined, Received, Repair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holychat.store.database import Connection, Database
+    from holychat.store.ledger import Room
+    from holychat.store.ledger_entries import Sending, Written
+
+    Kept = Received | Done | Repair | Failed | Doubt | Back | Joined
+    Told = Callable[[bool], None]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 0.5
+_MOST_KEPT = 2_000
+"""Entries that may wait for the disk before nothing more is sent."""
+
+
+class OverLimit(Exception):
+    """The request could cost more than may still be spent today or this month."""
+
+
+class LedgerWriter:
+    """Collects entries and writes them, as soon as the last transaction ended. Belongs to one event loop.
+
+    Args:
+        database: Where to.
+        owner: The worker that sends.
+        on_written: Called with the side effects of each transaction: what ended because a part did, what can go on.
+        on_trouble: Called when something cannot be written, and with None when it can again.
+        room: Micro-dollars that may still be spent; None: no limit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        owner: str,
+        on_written: Callable[[Written], None],
+        on_trouble: Callable[[StoreError | None], None],
+        room: Room | None = None,
+    ) -> None:
+        self._database = database
+        self._owner = owner
+        self._on_written = on_written
+        self._on_trouble = on_trouble
+        self._room = room
+        self._kept: list[tuple[Kept, Told | None]] = []
+        self._sending: list[tuple[Sending, asyncio.Future[int | None]]] = []
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.trouble: StoreError | None = None
+
+    @property
+    def backlog(self) -> int:
+        """Entries that are not written yet."""
+        return len(self._kept) + len(self._sending)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether more may be sent: the disk keeps up."""
+        return self.trouble is None and len(self._kept) < _MOST_KEPT
+
+    def keep(self, entry: Kept, told: Told | None = None) -> None:
+        """Write this, whatever it takes; `told` hears whether the item was moved, once that is for good."""
+        self._kept.append((entry, told))
+        self._wake.set()
+        self._idle.clear()
+
+    def sending(self, entry: Sending) -> asyncio.Future[int | None]:
+        """Write down that a request is about to leave.
+
+        Returns:
+            The number of the attempt, once it is safe; None: it must not be sent, somebody else moved the item or its
+            job. A StoreError: it could not be written. OverLimit: it could cost more than may be spent.
+        """
+        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        if self.trouble is not None:
+            future.set_exception(self.trouble)
+            return future
+        self._sending.append((entry, future))
+        self._wake.set()
+        self._idle.clear()
+        return future
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` as a transaction of its own, however long it takes until the disk takes it.
+
+        Raises:
+            StoreDamaged: The database is broken.
+        """
+        while True:
+            try:
+                return await self._database.write(work)
+            except StoreDamaged:
+                raise
+            except StoreError as error:
+                self._troubled(error)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def settled(self) -> None:
+        """Wait until everything is written."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled.
+
+        Raises:
+            StoreDamaged: The database is broken; nothing more can be written.
+        """
+        while True:
+            if not self.backlog:
+                self._wake.clear()
+                self._idle.set()
+                await self._wake.wait()
+            kept, self._kept = self._kept, []
+            sending, self._sending = self._sending, []
+            try:
+                written = await self._write([entry for entry, _ in kept], [entry for entry, _ in sending])
+            except StoreError as error:
+                await self._refused(error, kept, sending)
+                continue
+            self._recovered()
+            self._tell(written, kept, sending)
+
+    async def _write(self, kept: list[Kept], sending: list[Sending]) -> Written:
+        entries = Entries(sending=sending)
+        for entry in kept:
+            _LISTS[type(entry)](entries).append(entry)
+        return await self._database.write(
+            lambda connection: write_entries(connection, entries, self._owner, time.time_ns() // 1_000_000, self._room)
+        )
+
+    def _tell(
+        self,
+        written: Written,
+        kept: list[tuple[Kept, Told | None]],
+        sending: list[tuple[Sending, asyncio.Future[int | None]]],
+    ) -> None:
+        attempts = written.attempts
+        for row, future in sending:
+            if future.done():
+                continue
+            if row.item_id in written.over:
+                future.set_exception(OverLimit())
+            else:
+                future.set_result(attempts.get(row.item_id))
+        moved = written.moved
+        for entry, told in kept:
+            if told is not None:
+                told(entry.item_id in moved)
+        if written.ended or written.ready:
+            self._on_written(written)
+
+    async def _refused(
+        self,
+        error: StoreError,
+        kept: list[tuple[Kept, Told | None]],
+        sending: list[tuple[Sending, asyncio.Future[int | None]]],
+    ) -> None:
+        for _, future in sending:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever waited may be gone
+        self._kept[:0] = kept
+        if isinstance(error, StoreDamaged):
+            raise error
+        self._troubled(error)
+        if isinstance(error, StoreRefused):
+            await self._one_by_one()
+        if self._kept:
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            self._recovered()
+
+    async def _one_by_one(self) -> None:
+        """Find the entries that break a rule of the schema, so that one of them does not hold up all others."""
+        kept, self._kept = self._kept, []
+        for place, (entry, told) in enumerate(kept):
+            try:
+                written = await self._write([entry], [])
+            except StoreRefused:
+                _log.exception("an entry of item %d cannot be written and is left out", entry.item_id)
+                if told is not None:
+                    told(False)
+            except StoreError:
+                self._kept[:0] = kept[place:]
+                return
+            else:
+                self._tell(written, [(entry, told)], [])
+
+    def _troubled(self, error: StoreError) -> None:
+        if self.trouble is None:
+            _log.warning("the ledger cannot be written: %s", error.title)
+            self.trouble = error
+            self._on_trouble(error)
+
+    def _recovered(self) -> None:
+        if self.trouble is not None:
+            self.trouble = None
+            self._on_trouble(None)
+
+
+_LISTS: dict[type, Callable[[Entries], list[object]]] = {
+    Received: lambda entries: entries.received,  # type: ignore[dict-item,return-value]
+    Done: lambda entries: entries.done,  # type: ignore[dict-item,return-value]
+    Repair: lambda entries: entries.repair,  # type: ignore[dict-item,return-value]
+    Failed: lambda entries: entries.failed,  # type: ignore[dict-item,return-value]
+    Doubt: lambda entries: entries.doubt,  # type: ignore[dict-item,return-value]
+    Joined: lambda entries: entries.joined,  # type: ignore[dict-item,return-value]
+    Back: lambda entries: entries.back,  # type: ignore[dict-item,return-value]
+}

@@ -1,0 +1,240 @@
+"""One job at work: what of it is ready to be sent, what may be sent now, and what is still to come back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from holychat.jobs.budget import Budget
+from holychat.jobs.preparing import Ready
+from holychat.jobs.progress import Pace
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from holychat.domain.jobs import Job
+    from holychat.jobs.preparing import Prepared
+    from holychat.settings import JobSettings
+
+READY_ITEMS = 256
+READY_SIZE = 16 * 1024 * 1024
+"""Characters of prompts that are ready at most; one alone may be longer."""
+NO_LIMIT = 1_000_000_000
+
+
+class JobRun:
+    """What the worker has in hand of one job. Belongs to one event loop.
+
+    An item is in hand from when it is ready until its fate is written in the database. Holding many would cost memory,
+    so no more is read than is soon sent.
+
+    Args:
+        job: The job as it was when it began to run.
+        settings: What holds where the job says nothing.
+        changed: Called when something may be sent that could not before.
+        not_request: Takes what is no request, in its turn: a document to split, one that cannot be sent.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: JobSettings,
+        changed: Callable[[], None],
+        not_request: Callable[[JobRun, Prepared], None],
+    ) -> None:
+        self.id = job.id
+        self.job = job
+        self.lane = (job.spec.provider, job.spec.model)
+        self.active = False
+        """Whether more of it may be sent."""
+        self.aborted = False
+        """What is under way is given up."""
+        self.short = False
+        """The next request does not fit into the budget."""
+        self.budget = Budget(job.spec.limits.budget_micros, job.money.spent + job.money.in_doubt)
+        self.pace = Pace(time.monotonic())
+        self.ready: deque[Prepared] = deque()
+        self.size = 0
+        self._queued: set[int] = set()
+        self._flying: set[int] = set()
+        self.in_flight = 0
+        self.unsettled = 0
+        """Answers and failures whose fate is not written yet."""
+        self.on_the_wire: set[asyncio.Task[None]] = set()
+        self.doubts_left = 0
+        self.doubt_micros_left: int | None = None
+        self._settings = settings
+        self.changed = changed
+        self.again: Callable[[], None] = changed
+        """Called when the database has something to send again that was read before."""
+        self.room: Callable[[], None] = changed
+        """Called when there is room for more."""
+        self._not_request = not_request
+        self._open: set[int] = set()
+        self._batch_left = NO_LIMIT
+        self._trial_left = NO_LIMIT
+        self.revise(job)
+
+    # What the person ordered
+
+    def revise(self, job: Job) -> None:
+        """Take over limits that were changed while the job ran."""
+        self.job = job
+        limits = job.spec.limits
+        self.budget.limit = limits.budget_micros
+        self.short = False
+        self._concurrency = limits.concurrency or self._settings.max_concurrency or NO_LIMIT
+        self._batch = limits.batch_size or self._settings.batch_size or 0
+        if limits.trial is None:
+            self._trial_left = NO_LIMIT
+
+    def begin(self, tried: int, begun: list[int]) -> None:
+        """It may be worked at.
+
+        Args:
+            tried: Documents that were sent before and have ended.
+            begun: Documents that were begun before and have not ended.
+        """
+        limits = self.job.spec.limits
+        self._open = set(begun) if self._batch or limits.trial is not None else set()
+        self._batch_left = max(0, self._batch - len(begun)) if self._batch else NO_LIMIT
+        if limits.trial is not None:
+            self._trial_left = max(0, limits.trial - tried - len(begun))
+        self.active = True
+        self.aborted = False
+
+    def stop(self) -> None:
+        """Send nothing more; what is ready is forgotten, it waits in the database."""
+        self.active = False
+        self.ready.clear()
+        self._queued.clear()
+        self.size = 0
+
+    @property
+    def limit(self) -> int:
+        """Requests at once at most."""
+        return self._concurrency
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing of it is under way and everything that happened is written."""
+        return not self.in_flight and not self.unsettled
+
+    @property
+    def trial_is_over(self) -> bool:
+        """Whether all documents of the trial run have ended, and there are more."""
+        return self._trial_left <= 0 and not self._open and self.is_quiet and self._waits_at_the_door()
+
+    def _waits_at_the_door(self) -> bool:
+        return bool(self.ready) and self.ready[0].is_document
+
+    # Sending
+
+    def wants(self) -> bool:
+        """Whether more should be read from the database."""
+        return self.active and len(self.ready) < READY_ITEMS and self.size < READY_SIZE
+
+    def in_hand(self, item_id: int) -> bool:
+        """Whether an item is ready, or was taken and its fate is not written yet."""
+        return item_id in self._queued or item_id in self._flying
+
+    def add(self, prepared: Prepared) -> None:
+        """One more item is ready."""
+        self._queued.add(prepared.item_id)
+        self.ready.append(prepared)
+        self.size += prepared.size
+        self.changed()
+
+    def put_back(self, item: Ready) -> None:
+        """It goes again, before all that was not sent yet."""
+        self._flying.discard(item.item_id)
+        if not self.active:
+            return
+        self._queued.add(item.item_id)
+        self.ready.appendleft(item)
+        self.size += item.size
+        self.changed()
+
+    def next(self) -> Ready | None:
+        """What would be sent now; None where nothing may be."""
+        if not self.active or self.in_flight >= self._concurrency:
+            return None
+        while self.ready and self._admits(self.ready[0]):
+            head = self.ready[0]
+            if isinstance(head, Ready):
+                if self.budget.fits(head.worst_micros):
+                    return head
+                # What is under way may turn out cheaper than feared; only when it has ended is the money gone.
+                self.short = self.is_quiet
+                return None
+            self._pop()
+            self._not_request(self, head)
+        return None
+
+    def take(self) -> Ready:
+        """Send what `next` showed: its worst case is set aside."""
+        item = self._pop()
+        assert isinstance(item, Ready)
+        self.budget.reserve(item.worst_micros)
+        self.in_flight += 1
+        return item
+
+    def _pop(self) -> Prepared:
+        item = self.ready.popleft()
+        self.size -= item.size
+        self._queued.discard(item.item_id)
+        self._flying.add(item.item_id)
+        if len(self.ready) <= READY_ITEMS // 2:
+            self.room()
+        if item.is_document and item.item_id not in self._open:
+            if self._batch or self._trial_left != NO_LIMIT:
+                self._open.add(item.item_id)
+            self._batch_left -= 1
+            self._trial_left -= 1
+        return item
+
+    def _admits(self, item: Prepared) -> bool:
+        """Parts, and what is sent again, belong to documents that were begun."""
+        if not item.is_document or item.item_id in self._open:
+            return True
+        if self._batch and self._batch_left <= 0 and not self._open and self.is_quiet:
+            self._batch_left = self._batch
+        return self._batch_left > 0 and self._trial_left > 0
+
+    # Coming back
+
+    def landed(self) -> None:
+        """A request is not under way any more; its fate is not written yet."""
+        self.in_flight -= 1
+        self.unsettled += 1
+        self.changed()
+
+    def settled(self, item_id: int, *, ended: bool) -> None:
+        """The fate of an item is written.
+
+        Args:
+            item_id: The item.
+            ended: Whether nothing more happens to it by itself.
+        """
+        self.unsettled -= 1
+        self.forget(item_id, ended=ended)
+
+    def forget(self, item_id: int, *, ended: bool) -> None:
+        """It is in hand no more."""
+        self._flying.discard(item_id)
+        if ended:
+            self._open.discard(item_id)
+        self.changed()
+
+    def allows_doubt(self, worst: int | None) -> bool:
+        """Whether an item in doubt may be sent again without asking; if so, it is counted."""
+        if not self.active or self.doubts_left <= 0:
+            return False
+        if self.doubt_micros_left is not None:
+            if worst is None or worst > self.doubt_micros_left:
+                return False
+            self.doubt_micros_left -= worst
+        self.doubts_left -= 1
+        return True

@@ -1,0 +1,374 @@
+"""Sends the requests of all jobs that use one model of one provider, as fast as its lane allows.
+
+One loop chooses what goes next, the jobs of high priority first and those of the same priority in turn; each request
+then has a task of its own, of which there are never more than the lane has slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from holychat.domain.failures import Failure
+from holychat.domain.jobs import Kind, PauseReason, Priority
+from holychat.errors import (
+    CredentialError,
+    HolychatError,
+    Outcome,
+    OutOfCredit,
+    ProviderError,
+    RequestRefused,
+    StoreError,
+    Unreachable,
+)
+from holychat.jobs.answers import legible, read_answer
+from holychat.jobs.ledger_writer import OverLimit
+from holychat.jobs.preparing import unexpected
+from holychat.store.ledger_entries import Back, Doubt, Failed, Received, Repair, Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holychat.domain.request import RawReply
+    from holychat.jobs.lane import Lane, Slot
+    from holychat.jobs.ledger_writer import LedgerWriter
+    from holychat.jobs.preparing import Ready
+    from holychat.jobs.run import JobRun
+    from holychat.money.costs import Costs
+    from holychat.providers.base import Provider
+
+_log = logging.getLogger(__name__)
+
+MOST_FAULTS = 2
+"""How often a request is sent again that the provider failed at."""
+_FAULT_PAUSE = 1.0
+_FIRST_HOLD, _LONGEST_HOLD = 0.5, 30.0
+PATIENCE = 120.0
+"""Seconds without any connection after which the jobs are paused until the provider is there again."""
+_ORDER = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 1}
+
+_OVER = (
+    "The next request could cost more than [limits] of config.toml leave for today or this month."
+    " Resume when the day or the month is over, or raise the limit."
+)
+ABORTED = Failure(
+    "Aborted",
+    "It was given up while it was under way; it may have been done and billed",
+    "Send it again at the risk of paying twice, or skip it.",
+    outcome=Outcome.AMBIGUOUS.value,
+)
+
+
+class Sender:
+    """The jobs of one lane. Belongs to one event loop.
+
+    Args:
+        provider: Whom it is sent to.
+        lane: Says when.
+        writer: Writes the ledger.
+        costs: Prices and token estimates.
+        pause: Pauses a job for a reason that concerns all of the lane.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        lane: Lane,
+        writer: LedgerWriter,
+        costs: Costs,
+        pause: Callable[[JobRun, PauseReason, str], None],
+    ) -> None:
+        self.provider = provider
+        self.lane = lane
+        self.runs: list[JobRun] = []
+        self._writer = writer
+        self._costs = costs
+        self._pause = pause
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = {False: asyncio.Event(), True: asyncio.Event()}
+        self._unreachable_since: float | None = None
+        self._hold_until = 0.0
+        self._hold = 0.0
+
+    @property
+    def hold_until(self) -> float:
+        """Time of the loop before which nothing is sent, because the provider could not be reached."""
+        return self._hold_until
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way or about to be."""
+        return len(self._tasks)
+
+    def changed(self) -> None:
+        """There may be something to send."""
+        for work in self._work.values():
+            work.set()
+
+    async def run(self, *, background: bool) -> None:
+        """Send until cancelled; what is under way goes on then.
+
+        Args:
+            background: Send what is in no hurry; else everything but that.
+        """
+        work = self._work[background]
+        while True:
+            found = self._choose(background)
+            if found is None:
+                work.clear()
+                await work.wait()
+                continue
+            await self._out_of_hold()
+            slot = await self.lane.acquire(found[1].tokens, background=background)
+            # While this waited a job may have been paused, or one that is more urgent have begun.
+            found = self._choose(background)
+            if found is None:
+                slot.release(None)
+                continue
+            run, _ = found
+            item = run.take()
+            task = asyncio.create_task(self._attempt(run, item, slot))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def reachable(self) -> None:
+        """The provider answered something."""
+        self._unreachable_since = None
+        self._hold = self._hold_until = 0.0
+
+    async def wait_for_tasks(self, seconds: float) -> None:
+        """Wait until nothing is under way, so long at most."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    def abort(self, run: JobRun) -> None:
+        """Give up what is under way of a job: nobody will know what becomes of it."""
+        run.aborted = True
+        for task in list(run.on_the_wire):
+            task.cancel()
+
+    def _choose(self, background: bool) -> tuple[JobRun, Ready] | None:
+        if not self._writer.may_send:
+            return None
+        best: tuple[int, int, JobRun, Ready] | None = None
+        for run in self.runs:
+            item = run.next() if (run.job.spec.priority is Priority.LOW) is background else None
+            if item is None:
+                continue
+            order = _ORDER[run.job.spec.priority]
+            if best is None or (order, run.in_flight) < best[:2]:
+                best = (order, run.in_flight, run, item)
+        return None if best is None else best[2:]
+
+    async def _out_of_hold(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (wait := self._hold_until - loop.time()) > 0:  # noqa: ASYNC110  # the time may move on meanwhile
+            await asyncio.sleep(wait)
+
+    # One request
+
+    async def _attempt(self, run: JobRun, item: Ready, slot: Slot) -> None:
+        try:
+            entry = Sending(item.item_id, item.worst_micros, item.request_sha256, item.sha256)
+            attempt_id = await self._writer.sending(entry)
+        except StoreError:
+            slot.release(None)
+            self._never_mind(run, item, again=True)
+            return
+        except OverLimit:
+            slot.release(None)
+            self._never_mind(run, item, again=True)
+            self._pause(run, PauseReason.BUDGET, _OVER)
+            return
+        if attempt_id is None:
+            slot.release(None)
+            self._never_mind(run, item, again=False)
+            return
+        await self._send(run, item, slot, attempt_id)
+
+    async def _send(self, run: JobRun, item: Ready, slot: Slot, attempt_id: int) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        if run.aborted:
+            slot.release(None)
+            self._back(run, item, attempt_id, Outcome.NEVER_SENT)
+            return
+        began = loop.time()
+        slot.sent()
+        run.on_the_wire.add(task)
+        try:
+            raw = await self.provider.send(item.request)
+        except asyncio.CancelledError:
+            slot.release(Outcome.AMBIGUOUS)
+            self._doubt(run, item, attempt_id, ABORTED)
+            if not run.aborted:
+                raise
+        except HolychatError as error:
+            self._release(slot, error)
+            self._failed(run, item, attempt_id, error)
+        except Exception as error:  # noqa: BLE001  # the item's boundary: one odd request must not stop the others
+            _log.exception("item %d was sent and something went wrong inside holychat", item.item_id)
+            slot.release(Outcome.AMBIGUOUS)
+            self._doubt(run, item, attempt_id, replace(unexpected(error), outcome=Outcome.AMBIGUOUS.value))
+        else:
+            slot.release(None, tokens=None, limits=raw.limits)
+            self.reachable()
+            self._received(run, item, attempt_id, raw, round((loop.time() - began) * 1000))
+        finally:
+            run.on_the_wire.discard(task)
+
+    def _never_mind(self, run: JobRun, item: Ready, *, again: bool) -> None:
+        """It was not sent, and nothing says it was."""
+        run.budget.release(item.worst_micros)
+        run.in_flight -= 1
+        if again:
+            run.put_back(item)
+        else:
+            run.forget(item.item_id, ended=True)
+
+    def _received(self, run: JobRun, item: Ready, attempt_id: int, raw: RawReply, elapsed_ms: int) -> None:
+        run.landed()
+        entry = Received(item.item_id, attempt_id, raw.body, raw.status, raw.request_id, elapsed_ms)
+
+        def kept(moved: bool) -> None:
+            if moved:
+                self._read(run, item, attempt_id, raw)
+            else:
+                run.budget.settle(item.worst_micros, None)
+                run.settled(item.item_id, ended=True)
+
+        self._writer.keep(entry, kept)
+
+    def _read(self, run: JobRun, item: Ready, attempt_id: int, raw: RawReply) -> None:
+        """The answer is safe; now look at it."""
+        answer = read_answer(
+            run.job,
+            item.item_id,
+            attempt_id,
+            self.provider,
+            raw,
+            self._costs,
+            input_tokens=item.input_tokens,
+            worst_micros=item.worst_micros,
+            note=item.note,
+            may_repair=run.job.spec.recipe.kind is Kind.EXTRACT and item.repairs == 0 and run.active,
+        )
+        bill = answer.bill
+        run.budget.settle(item.worst_micros, None if bill is None else bill.cost_micros)
+        repaired = isinstance(answer, Repair)
+
+        def written(_: bool) -> None:
+            run.settled(item.item_id, ended=not repaired)
+            if repaired:
+                run.again()
+            else:
+                run.pace.answered(asyncio.get_running_loop().time())
+
+        self._writer.keep(answer, written)
+
+    # What went wrong
+
+    def _release(self, slot: Slot, error: HolychatError) -> None:
+        if not isinstance(error, ProviderError):
+            slot.release(None)
+            return
+        slot.release(error.outcome, tokens=None, limits=error.limits, retry_after=error.retry_after)
+        if error.outcome is not Outcome.NEVER_SENT:
+            self.reachable()
+
+    def _failed(self, run: JobRun, item: Ready, attempt_id: int, error: HolychatError) -> None:
+        outcome = error.outcome if isinstance(error, ProviderError) else Outcome.NEVER_SENT
+        failure = Failure.of(error)
+        if outcome is Outcome.AMBIGUOUS:
+            partial = legible(error.partial) if isinstance(error, ProviderError) else None
+            self._doubt(run, item, attempt_id, failure, partial)
+        elif outcome is Outcome.AUTH or isinstance(error, CredentialError):
+            self._back(run, item, attempt_id, outcome, failure)
+            self._pause_all(PauseReason.QUOTA if isinstance(error, OutOfCredit) else PauseReason.KEY, error)
+        elif outcome is Outcome.REFUSED:
+            self._back(run, item, attempt_id, outcome, failure, refusals=1)
+        elif outcome is Outcome.NEVER_SENT and isinstance(error, Unreachable):
+            self._back(run, item, attempt_id, outcome, failure)
+            self._hold_back(error)
+        elif outcome is Outcome.NEVER_SENT and isinstance(error, RequestRefused):
+            # The request cannot be written: a header that HTTP forbids, which is the key's.
+            self._back(run, item, attempt_id, outcome, failure)
+            self._pause_all(PauseReason.KEY, error)
+        elif outcome is Outcome.SERVER_FAULT and item.faults < MOST_FAULTS:
+            item.faults += 1
+            pause = _FAULT_PAUSE * item.faults
+            self._back(run, item, attempt_id, outcome, failure, faults=1, pause=pause)
+        else:
+            self._fail(run, item, attempt_id, outcome, failure)
+
+    def _doubt(self, run: JobRun, item: Ready, attempt_id: int, failure: Failure, partial: str | None = None) -> None:
+        again = run.allows_doubt(item.worst_micros)
+        run.landed()
+        run.budget.doubt(item.worst_micros)
+
+        def written(moved: bool) -> None:
+            run.settled(item.item_id, ended=not (again and moved))
+            if again and moved:
+                run.put_back(item)
+
+        self._writer.keep(Doubt(item.item_id, attempt_id, run.id, failure, partial, again), written)
+
+    def _fail(self, run: JobRun, item: Ready, attempt_id: int, outcome: Outcome, failure: Failure) -> None:
+        run.landed()
+        run.budget.release(item.worst_micros)
+        self._writer.keep(
+            Failed(item.item_id, run.id, failure, attempt_id, outcome.value),
+            lambda _: run.settled(item.item_id, ended=True),
+        )
+
+    def _back(
+        self,
+        run: JobRun,
+        item: Ready,
+        attempt_id: int,
+        outcome: Outcome,
+        failure: Failure | None = None,
+        *,
+        refusals: int = 0,
+        faults: int = 0,
+        pause: float = 0.0,
+    ) -> None:
+        run.landed()
+        run.budget.release(item.worst_micros)
+
+        def written(moved: bool) -> None:
+            if not moved:
+                run.settled(item.item_id, ended=True)
+            elif pause:
+                asyncio.get_running_loop().call_later(pause, again)
+            else:
+                again()
+
+        def again() -> None:
+            run.settled(item.item_id, ended=False)
+            run.put_back(item)
+
+        entry = Back(item.item_id, attempt_id, run.id, outcome.value, failure, refusals, faults)
+        self._writer.keep(entry, written)
+
+    def _hold_back(self, error: Unreachable) -> None:
+        """Wait longer and longer before the next try; many requests that fail together count once."""
+        now = asyncio.get_running_loop().time()
+        if self._unreachable_since is None:
+            self._unreachable_since = now
+        if now - self._unreachable_since >= PATIENCE or not error.retryable:
+            self._unreachable_since = None
+            self._hold = 0.0
+            self._pause_all(PauseReason.OFFLINE, error)
+        elif now >= self._hold_until:
+            self._hold = min(_LONGEST_HOLD, self._hold * 2 or _FIRST_HOLD)
+            self._hold_until = now + self._hold
+
+    def _pause_all(self, reason: PauseReason, error: HolychatError) -> None:
+        detail = f"{error.title}. {error.hint}".strip()
+        for run in list(self.runs):
+            if run.active:
+                self._pause(run, reason, detail)
