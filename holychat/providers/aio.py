@@ -189,5 +189,7 @@ def as_httpx(error: Exception, parcel: Parcel) -> Exception:
     else:
         kind = httpx.LocalProtocolError
     found: Exception = kind(text)
-    found.__cause__ = error
+    # aiohttp's own TLS errors are OSErrors and SSLErrors in name only; what they hold tells the reason.
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    found.__cause__ = inner if isinstance(inner, Exception) else error
     return found
