@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import click
 from holychat.cli.batch_order import STDOUT
 from holychat.cli.batch_sources import forget_lists, sources_of
 from holychat.cli.batch_templates import find_template
-from holychat.cli.batch_watch import follow, tell_end
+from holychat.cli.batch_watch import follow, raw_notice, tell_end
 from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
 from holychat.cli.output import is_terminal
 from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
@@ -21,11 +23,11 @@ from holychat.errors import ExitCode, UsageError
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from holychat.cli.batch_order import Order
     from holychat.cli.session import Session
-    from holychat.domain.jobs import Job, JobSpec
+    from holychat.domain.jobs import Job, JobSpec, Source
     from holychat.jobs.estimate import Estimate
     from holychat.services import Services
 
@@ -39,31 +41,47 @@ def carry_out(session: Session, order: Order) -> int:
     Raises:
         UsageError: It cannot be done, or nobody is there to say yes.
     """
-    from dataclasses import replace
-
     _refuse_what_cannot_be(order)
     order = replace(order, **_target(order))
     sources = sources_of(order, session.paths)
+    sent = False
     try:
-        job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
         if order.dry_run:
-            _show(session, estimate, as_json=order.as_json)
-            forget_lists(session.paths, sources)
+            _show(session, session.with_services(lambda services: _preview(session, services, order, sources)), order)
             return ExitCode.DONE
-        _show_before_sending(session, job, estimate, order)
-    except BaseException:
-        forget_lists(session.paths, sources)
-        raise
+        job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
+        sent = agreed(session, job, estimate, order)
+    finally:
+        if not sent:
+            forget_lists(session.paths, sources)
+    if not sent:
+        return ExitCode.INTERRUPTED
     return send(session, job, order, estimate)
 
 
-def send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
-    """Let a draft be worked at after asking, then wait for it where that is wanted; the exit status."""
-    if not order.yes and not says_yes(f"Send {documents(estimate.documents)} to {clean_line(job.spec.provider)}?"):
-        session.with_services(lambda services: services.jobs.delete(job.id))
-        forget_lists(session.paths, job.spec.sources)
+def agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> bool:
+    """Show what a draft will take and ask whether it shall be sent; one that shall not is deleted.
+
+    Raises:
+        UsageError: There is nothing to send.
+    """
+    yes = False
+    try:
+        if not estimate.documents:
+            raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
+        if not order.as_json:
+            _show_before_sending(session, job, estimate)
+        yes = order.yes or _says_yes_or_no(f"Send {documents(estimate.documents)} to {clean_line(job.spec.provider)}?")
+    finally:
+        if not yes:
+            session.with_services(lambda services: services.jobs.delete(job.id))
+    if not yes:
         session.out.notice("Nothing was sent.")
-        return ExitCode.INTERRUPTED
+    return yes
+
+
+def send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
+    """Let a draft be worked at, then wait for it where that is wanted; the exit status."""
 
     async def begin(services: Services) -> tuple[Job, bool]:
         started = await services.jobs.confirm(job.id, trial=order.trial)
@@ -89,6 +107,15 @@ def says_yes(question: str) -> bool:
     if not is_terminal(sys.stdin):
         raise UsageError("Nobody is there to say yes", "Add --yes to go on without being asked.")
     return click.confirm(question, err=True)
+
+
+def _says_yes_or_no(question: str) -> bool:
+    """Whether the person says yes; Ctrl+C is a no that leaves nothing half done."""
+    try:
+        return says_yes(question)
+    except click.Abort:
+        click.echo(err=True)
+        return False
 
 
 # Before
@@ -133,60 +160,69 @@ def _target(order: Order) -> dict[str, Any]:
     return {"out": str(target), "form": form}
 
 
-async def _draft(session: Session, services: Services, order: Order, sources: tuple[Any, ...]) -> tuple[Job, Estimate]:
-    """The order as a draft, and what it will take; a dry run leaves nothing behind."""
+async def _spec(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> JobSpec:
     template = await find_template(services, order.template) if order.template else None
-    spec: JobSpec = order.spec(sources, template, session.settings.chat.provider)
+    spec = order.spec(sources, template, session.settings.chat.provider)
     for warning in services.registry.get(spec.provider).warnings():
         session.warn(warning)
-    job = await services.jobs.create(spec)
+    return spec
+
+
+async def _preview(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> Estimate:
+    """What an order would take; nothing is written down."""
+    spec = await _spec(session, services, order, sources)
+    with _counting() as tell:
+        return await services.jobs.preview(spec, progress=tell)
+
+
+async def _draft(
+    session: Session, services: Services, order: Order, sources: tuple[Source, ...]
+) -> tuple[Job, Estimate]:
+    """The order as a draft, and what it will take."""
+    job = await services.jobs.create(await _spec(session, services, order, sources))
     try:
-        estimate = await _estimate(services, job)
+        with _counting() as tell:
+            return job, await services.jobs.estimate(job.id, progress=tell)
     except BaseException:
         await services.jobs.delete(job.id)
         raise
-    if order.dry_run:
-        await services.jobs.delete(job.id)
-    return job, estimate
 
 
-async def _estimate(services: Services, job: Job) -> Estimate:
-    """What a draft will take; on a terminal its documents are counted before the person's eyes."""
-    shown = 0
+@contextlib.contextmanager
+def _counting() -> Iterator[Callable[[int], None]]:
+    """Shows how many documents were looked at, on a terminal."""
+    shown = False
 
     def tell(count: int) -> None:
         nonlocal shown
-        if is_terminal(sys.stderr) and sys.stderr is not None:
-            shown = count
-            sys.stderr.write(f"\r\x1b[KLooking at documents: {count:,}")
-            sys.stderr.flush()
+        if is_terminal(sys.stderr):
+            raw_notice(f"\r\x1b[KLooking at documents: {count:,}")
+            shown = True
 
     try:
-        return await services.jobs.estimate(job.id, progress=tell)
+        yield tell
     finally:
-        if shown and sys.stderr is not None:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        if shown:
+            raw_notice("\r\x1b[K")
 
 
-def _show(session: Session, estimate: Estimate, *, as_json: bool) -> None:
-    if as_json:
+def _show(session: Session, estimate: Estimate, order: Order) -> None:
+    if order.as_json:
         session.out.json({"job": None, "estimate": estimate_fields(estimate)})
         return
     session.out.write(lines(estimate_rows(estimate)))
-    for warning in estimate.warnings:
-        session.warn(clean_line(warning, 300))
+    _warn(session, estimate)
 
 
-def _show_before_sending(session: Session, job: Job, estimate: Estimate, order: Order) -> None:
+def _show_before_sending(session: Session, job: Job, estimate: Estimate) -> None:
     """What a job will take, beside the question and not among what is asked for."""
-    if not estimate.documents:
-        raise UsageError("There are no documents in that", "Hidden files are left out, and what a .gitignore names.")
-    if order.as_json:
-        return
     model = f", model {job.spec.model}" if job.spec.model else ""
     session.out.notice(clean_line(f"{job.spec.name}, with {job.spec.provider}{model}", 200))
     session.out.notice(lines(estimate_rows(estimate)).rstrip("\n"))
+    _warn(session, estimate)
+
+
+def _warn(session: Session, estimate: Estimate) -> None:
     for warning in estimate.warnings:
         session.warn(clean_line(warning, 300))
 
@@ -253,7 +289,7 @@ def _after_trial(session: Session, job: Job, order: Order) -> int:
     if not is_terminal(sys.stdin):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
-    if not says_yes("Send the rest?"):
+    if not _says_yes_or_no("Send the rest?"):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
 

@@ -69,13 +69,13 @@ class _LiveLine:
         text = clean_line(f"{_bar(job)} {', '.join(pieces)}", 1000)
         text = text if len(text) <= width else text[: max(width - 1, 0)] + "…"
         if text != self._shown:
-            _raw(f"\r\x1b[K{_encodable(clean(text))}")
+            raw_notice(f"\r\x1b[K{_encodable(clean(text))}")
             self._shown = text
 
     def end(self) -> None:
         """Take the line away."""
         if self._shown:
-            _raw("\r\x1b[K")
+            raw_notice("\r\x1b[K")
             self._shown = ""
 
 
@@ -234,7 +234,7 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _raw(text: str) -> None:
+def raw_notice(text: str) -> None:
     """Characters to the terminal on stderr; that it has gone is no reason to stop watching."""
     if sys.stderr is None:
         return

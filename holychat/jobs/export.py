@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from holychat.domain.jobs import ItemState, Kind
 from holychat.domain.markdown import closed, fenced, inline
 from holychat.errors import UsageError
 from holychat.jobs.names import result_name
+from holychat.jobs.views import with_parts
 from holychat.paths import place_new, private_file
 from holychat.store import jobs
 from holychat.store.results import results_after
@@ -29,9 +31,8 @@ from holychat.text import clean, replace_surrogates
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from holychat.domain.jobs import Job
-    from holychat.store.database import Database
-    from holychat.store.results import Result
+    from holychat.domain.jobs import Item, Job
+    from holychat.store.database import Connection, Database
 
 FILES = "files"
 """The format that is a folder with one file per document."""
@@ -49,6 +50,18 @@ _HARMFUL_CELL = re.compile("[=+\\-@＝＋－＠\t\r\n]")
 """What a cell must not begin with: a spreadsheet takes it for a formula, which can read files and call programs."""
 _LINE_ENDS = re.compile("[\x7f-\x9f\u2028\u2029]")
 """What JSON may carry as it is, but some programs take for the end of a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One document and what came of it. Texts are as stored: clean them before showing."""
+
+    item: Item
+    """With what its parts took."""
+    text: str | None
+    """The answer, where the document is done."""
+    partial: str | None
+    """What is legible of an answer that broke off."""
 
 
 def format_of(target: str, asked: str = "") -> str:
@@ -129,14 +142,19 @@ def _job(database: Database, job_id: int) -> Job:
 
 
 def _results(database: Database, job_id: int) -> Iterator[Result]:
-    last: Result | None = None
+    last: Item | None = None
     while page := _page(database, job_id, last):
         yield from page
-        last = page[-1]
+        last = page[-1].item
 
 
-def _page(database: Database, job_id: int, last: Result | None) -> list[Result]:
-    return database.read_now(lambda connection: results_after(connection, job_id, last))
+def _page(database: Database, job_id: int, after: Item | None) -> list[Result]:
+    def read(connection: Connection) -> list[Result]:
+        found = results_after(connection, job_id, after)
+        items = with_parts(connection, job_id, [item for item, _, _ in found])
+        return [Result(item, text, partial) for item, (_, text, partial) in zip(items, found, strict=True)]
+
+    return database.read_now(read)
 
 
 def _pieces(database: Database, job: Job, form: str, counted: _Counted) -> Iterator[str]:
@@ -157,7 +175,7 @@ def _json_line(result: Result) -> str:
 
 def fields_of(result: Result) -> dict[str, Any]:
     """A document and what came of it, as one JSON object."""
-    item, failure = result.item, result.item.failure
+    item, failure, usage, cost = result.item, result.item.failure, result.item.usage, result.item.cost
     fields: dict[str, Any] = {
         "custom_id": _custom_id(result),
         "source": item.document.key,
@@ -165,11 +183,13 @@ def fields_of(result: Result) -> dict[str, Any]:
         "state": item.state.value,
         "text": _text(result),
         "usage": {
-            "input_tokens": result.usage.input_tokens,
-            "output_tokens": result.usage.output_tokens,
-            "estimated": result.usage.estimated,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "estimated": usage.estimated,
         },
-        "cost": None if result.cost is None else {"usd": usd(result.cost), "estimated": result.cost.estimated},
+        "cost": None
+        if result.item.cost is None
+        else {"usd": usd(result.item.cost), "estimated": result.item.cost.estimated},
         "error": None if failure is None else failure.to_dict(),
         "model": item.model or None,
         "finish_reason": item.finish_reason or None,
@@ -199,11 +219,11 @@ def _csv_header(job: Job) -> str:  # noqa: ARG001  # all beginnings are asked al
 
 
 def _csv_line(result: Result) -> str:
-    item, cost, failure = result.item, result.cost, result.item.failure
+    item, cost, failure = result.item, result.item.cost, result.item.failure
     return _csv_row(
         (
             _custom_id(result), item.document.key, item.document.name, item.state.value, _text(result) or "",
-            result.usage.input_tokens, result.usage.output_tokens, usd(cost),
+            result.item.usage.input_tokens, result.item.usage.output_tokens, usd(cost),
             "" if cost is None else str(cost.estimated).lower(),
             item.model, "" if failure is None else f"{failure.title} {failure.hint}".strip(),
         )

@@ -7,9 +7,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from holychat.domain.jobs import ItemState
+from holychat.domain.jobs import ItemState, Job, JobState
 from holychat.errors import StoreError
-from holychat.jobs import commands, conversation, ordering
+from holychat.jobs import commands, conversation, ordering, views
 from holychat.jobs.reading import FAILED, JobReading
 from holychat.store import jobs, templates
 from holychat.store.item_moves import Chosen
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from holychat.credentials.chain import KeyChain
     from holychat.domain.chat import Chat
-    from holychat.domain.jobs import Job, JobSpec, Template
+    from holychat.domain.jobs import JobSpec, Template
+    from holychat.jobs.estimate import Estimate
     from holychat.money.costs import Costs
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
@@ -77,6 +78,15 @@ class JobService(JobReading):
         """
         spec = await self._checked(spec)
         return await self._database.write(lambda c: jobs.revise(c, job_id, spec, _now_ms()))
+
+    async def preview(self, spec: JobSpec, *, progress: Callable[[int], None] | None = None) -> Estimate:
+        """What an order would take, without writing anything down; see `create` and `estimate`.
+
+        Raises:
+            UsageError: It cannot be worked at.
+        """
+        job = Job(id=0, spec=await self._checked(spec), state=JobState.DRAFT, created_ms=_now_ms())
+        return await views.estimate(self._database, job, self._costs, self._settings, progress)
 
     async def confirm(self, job_id: int, *, trial: int | None = None) -> Job:
         """Let a draft be worked at.
@@ -233,7 +243,7 @@ class JobService(JobReading):
         """Delete a template.
 
         Raises:
-            UsageError: There is none of that name.
+            UsageError: There is none of that name, or it comes with holychat.
         """
         await self._database.write(lambda c: templates.delete(c, name))
 

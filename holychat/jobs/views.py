@@ -41,7 +41,7 @@ def page(
         found = items.page(connection, job_id, first, count, states)
     else:
         found = items.parts_page(connection, parent_id, first, count)
-    return _with_parts(connection, job_id, found)
+    return with_parts(connection, job_id, found)
 
 
 async def detail(database: Database, item_id: int, max_bytes: int) -> ItemDetail:
@@ -135,7 +135,7 @@ def _stored(connection: Connection, item_id: int) -> tuple[ItemDetail, str | Non
     elif item.parent_id is not None and not item.document.path:
         content = items.texts(connection, item_moves.roots_of(connection, [item_id])[0])[0]
     found = ItemDetail(
-        item=_with_parts(connection, item.job_id, [item])[0],
+        item=with_parts(connection, item.job_id, [item])[0],
         source=source,
         result=result,
         partial=partial,
@@ -159,7 +159,8 @@ def _with_source(found: ItemDetail, inline: str | None, max_bytes: int) -> ItemD
     return replace(found, source=text, source_note=" ".join(filter(None, (changed, read.note))))
 
 
-def _with_parts(connection: Connection, job_id: int, found: list[Item]) -> list[Item]:
+def with_parts(connection: Connection, job_id: int, found: list[Item]) -> list[Item]:
+    """The same items, with what their own parts took added to what they took themselves."""
     if not found or not item_moves.has_parts(connection, job_id):
         return found
     took = items.parts_took(connection, [item.id for item in found])
