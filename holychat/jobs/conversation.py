@@ -10,17 +10,17 @@ from holychat.domain.chat import AttachmentPart, ChatOptions, MessageState, Role
 from holychat.domain.jobs import Kind, Recipe, Template
 from holychat.errors import UsageError
 from holychat.store import chats, jobs, messages
-from holychat.store.folding import storable
 from holychat.store.messages import FileText, NewReply
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from holychat.domain.chat import Chat
     from holychat.domain.job_views import ItemDetail
-    from holychat.domain.jobs import Job
     from holychat.store.database import Connection
 
 _LONGEST_NAME = 80
+_LONGEST_FILE = 4 * 1024 * 1024
+"""Characters of a document that go into a chat."""
 
 
 def open_as_chat(connection: Connection, detail: ItemDetail, now_ms: int) -> Chat:
@@ -39,12 +39,8 @@ def open_as_chat(connection: Connection, detail: ItemDetail, now_ms: int) -> Cha
     recipe = job.spec.recipe
     options = ChatOptions(job.spec.provider, item.model or job.spec.model, recipe.system, recipe.temperature)
     chat = chats.create(connection, options, now_ms)
-    files = []
-    if detail.source:
-        data = detail.source.encode("utf-8", "replace")
-        part = AttachmentPart(item.document.name, item.document.path, hashlib.sha256(data).hexdigest(), len(data))
-        files = [FileText(part, detail.source)]
-    messages.add_question(connection, chat.id, _question(job), files, now_ms)
+    question, files = _ready_made(detail) if recipe.kind is Kind.REQUESTS else _asked(recipe, detail)
+    messages.add_question(connection, chat.id, question, files, now_ms)
     owner = f"item-{item.id}"
     reply = messages.start_reply(connection, chat.id, NewReply(owner, job.spec.provider, options.model, now_ms))
     whole = detail.result is not None
@@ -87,5 +83,26 @@ def check_template(template: Template) -> None:
         raise UsageError("A template needs a name of one line", f"Up to {_LONGEST_NAME} characters.")
 
 
-def _question(job: Job) -> str:
-    return storable(job.spec.name)
+def _asked(recipe: Recipe, detail: ItemDetail) -> tuple[str, list[FileText]]:
+    """What was asked about a document, and the document as a file, as if both had been typed into a chat."""
+    from holychat.chat.prompt import file_block
+    from holychat.jobs import recipes
+
+    document = detail.item.document
+    prompt = recipes.messages(recipe, document.name, document.path, "")[-1].text
+    question = prompt.replace(file_block(document.name, ""), "").strip()
+    if not detail.source:
+        return f"{question}\n\n({clean_line(document.name)} could not be read any more.)", []
+    text = detail.source[:_LONGEST_FILE]
+    if len(text) < len(detail.source):
+        question += f"\n\n(These are the first {_LONGEST_FILE:,} characters of it.)"
+    data = text.encode("utf-8", "replace")
+    part = AttachmentPart(document.name, document.path, hashlib.sha256(data).hexdigest(), len(data))
+    return question, [FileText(part, text)]
+
+
+def _ready_made(detail: ItemDetail) -> tuple[str, list[FileText]]:
+    from holychat.jobs import requests
+
+    request = requests.body_request(detail.source or "{}")
+    return "\n\n".join(message.text for message in request.messages if message.role is Role.USER), []

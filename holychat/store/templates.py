@@ -8,6 +8,7 @@ from holychat.domain.jobs import Template
 from holychat.errors import UsageError
 from holychat.store.folding import storable
 from holychat.store.job_rows import json_column, recipe_of
+from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from holychat.store.database import Connection
@@ -42,4 +43,7 @@ def delete(connection: Connection, name: str) -> None:
     """
     connection.execute("DELETE FROM templates WHERE name = ?", (storable(name),))
     if not connection.changes():
-        raise UsageError(f"There is no template called {name!r}", "`holychat batch templates` lists them.")
+        raise UsageError(
+            f"You saved no template called {clean_line(name, 80)!r}",
+            "`holychat batch templates` lists them; those that come with holychat stay.",
+        )
