@@ -81,12 +81,10 @@ def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
     ]
     if estimate.parts:
         rows.append(("Parts", f"~{number(estimate.parts)}, of documents that are too long for one request"))
-    rows += [
-        ("Price live", _about(estimate.live)),
-        ("Price batch", _about(estimate.batch)),
-        ("Time", _time(estimate)),
-    ]
-    return rows
+    rows.append(("Price live", _about(estimate.live)))
+    if estimate.batch is not None or estimate.live is None or estimate.live.micros:
+        rows.append(("Price batch", _about(estimate.batch)))
+    return [*rows, ("Time", _time(estimate))]
 
 
 def _about(cost: Cost | None) -> str:
@@ -97,7 +95,7 @@ def _time(estimate: Estimate) -> str:
     if estimate.seconds is None:
         return UNKNOWN
     how = "" if estimate.rate_known else ", at a rate that is assumed"
-    return f"~{range_words(*estimate.seconds)}{how}"
+    return f"{range_words(*estimate.seconds)}{how}"
 
 
 def estimate_fields(estimate: Estimate) -> dict[str, Any]:

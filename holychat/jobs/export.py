@@ -187,9 +187,7 @@ def fields_of(result: Result) -> dict[str, Any]:
             "output_tokens": usage.output_tokens,
             "estimated": usage.estimated,
         },
-        "cost": None
-        if result.item.cost is None
-        else {"usd": usd(result.item.cost), "estimated": result.item.cost.estimated},
+        "cost": None if cost is None else {"usd": usd(cost), "estimated": cost.estimated},
         "error": None if failure is None else failure.to_dict(),
         "model": item.model or None,
         "finish_reason": item.finish_reason or None,
