@@ -60,6 +60,11 @@ class Paths:
         return self.data / "lists"
 
     @property
+    def worker_lock(self) -> Path:
+        """Locked by the process that works at background jobs, for as long as it lives."""
+        return self.state / "worker.lock"
+
+    @property
     def log_file(self) -> Path:
         """The log; rotated."""
         return self.state / "holychat.log"

@@ -128,6 +128,10 @@ class KeyChain:
             self.remember(name, value)
             self._found[name] = KeyAnswer(self._memory[name], KeySource.MEMORY)
 
+    def session_keys(self) -> dict[str, Secret]:
+        """Keys that were typed and are known to this run alone, by provider."""
+        return dict(self._memory)
+
     def forget(self, name: str) -> None:
         """Forget what was typed and found for a provider; the next look asks every rung again. Never blocks."""
         self._memory.pop(name, None)

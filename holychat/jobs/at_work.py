@@ -54,6 +54,7 @@ class AtWork:
         self._waiting = False
         self.changed = True
         """Whether something was written here that `refresh` should see."""
+        self.job_ended = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
@@ -258,6 +259,7 @@ class AtWork:
         finally:
             self._finishing.pop(job.id, None)
             self.changed = True
+            self.job_ended.set()
 
     async def _pause(self, job_id: int, reason: PauseReason, detail: str) -> None:
         try:

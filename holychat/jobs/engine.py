@@ -17,6 +17,8 @@ from holychat.jobs.ledger_writer import LedgerWriter
 from holychat.jobs.recovery import recover
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from holychat.services import Services
     from holychat.store.ledger_entries import Written
 
@@ -32,21 +34,28 @@ class Engine:
     Args:
         services: Database, providers, prices.
         owner: The name of this worker, kept with everything it sends.
+        is_needed: Asked before it leaves because there is no job: whether there is something else to stay for.
     """
 
-    def __init__(self, services: Services, owner: str) -> None:
+    def __init__(self, services: Services, owner: str, is_needed: Callable[[], Awaitable[bool]] | None = None) -> None:
         self._database = services.database
         self._services = services
         costs = services.costs
         room = costs.room_left if costs.has_limits else None
         self._writer = LedgerWriter(services.database, owner, self._written, self._trouble, room)
         self._desk = AtWork(services, self._writer)
+        self._is_needed = is_needed
         self._seen = -1
         self._stopping = asyncio.Event()
         self._dirty = True
         self._store_trouble: StoreError | None = None
         self._pause_for_store = False
         self._idle_since: float | None = None
+
+    @property
+    def job_ended(self) -> asyncio.Event:
+        """Set when a job has ended; whoever waits for it clears it."""
+        return self._desk.job_ended
 
     @property
     def in_flight(self) -> int:
@@ -97,7 +106,9 @@ class Engine:
                 said = now
                 await self._desk.say_progress()
             if self._is_idle(now, idle_seconds):
-                return
+                if self._is_needed is None or not await self._is_needed():
+                    return
+                self._idle_since = None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
 

@@ -263,11 +263,9 @@ class JobService(JobReading):
         """Start the worker process where none is there; whether it was started."""
         if self._database.path is None:
             return False
-        try:
-            from holychat.jobs.spawn import ensure_worker
-        except ImportError:
-            return False
-        return await asyncio.to_thread(ensure_worker, self._paths, {})
+        from holychat.jobs.spawn import ensure_worker
+
+        return await asyncio.to_thread(ensure_worker, self._paths, self._keychain.session_keys(), self._database)
 
     async def close(self) -> None:
         """End what watches and what sweeps; the database belongs to whoever opened it."""

@@ -49,7 +49,7 @@ def extracted(kind: str, data: bytes, limits: ReadLimits) -> tuple[str, str]:
     numbers = [str(limits.max_characters), str(max(1, round(limits.seconds)))]
     try:
         done = subprocess.run(
-            program + numbers, input=data, capture_output=True, timeout=limits.seconds, check=False, env=_environment()
+            program + numbers, input=data, capture_output=True, timeout=limits.seconds, check=False, env=environment()
         )
     except subprocess.TimeoutExpired:
         raise problem(
@@ -63,7 +63,7 @@ def extracted(kind: str, data: bytes, limits: ReadLimits) -> tuple[str, str]:
     return _result(done.stdout)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What the process needs to find Python's packages, without any key that stands in ours."""
     environment = {name: value for name in _KEPT_VARIABLES if (value := os.environ.get(name)) is not None}
     package = str(Path(__file__).resolve().parents[3])

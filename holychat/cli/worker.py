@@ -1,0 +1,80 @@
+"""`holychat worker`: the process that works at background jobs, in the foreground."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from holychat.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from holychat.cli.session import Session
+
+_TAKE_SECONDS = 2.0
+"""Somebody who only looks whether the lock is free holds it for a moment."""
+_TAKE_OVER_SECONDS = 30.0
+
+
+@click.command(short_help="Work at background jobs in the foreground, for a service manager.")
+@click.option("--stay/--exit-when-idle", default=False, help="Go on when there is nothing to do, or leave (default).")
+@click.option("--detached", is_flag=True, hidden=True, help="Say nothing.")
+@click.option("--take-over", is_flag=True, hidden=True, help="Wait for the worker that is there to leave.")
+@click.option("--keys-from-stdin", is_flag=True, hidden=True, help="Read keys of this session, one line of JSON.")
+@click.pass_obj
+def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_from_stdin: bool) -> int:
+    """Work at background jobs: send their requests, write down what comes back.
+
+    The app and `holychat batch` start a worker by themselves when there is work, and it leaves some seconds after the
+    last job has ended ([jobs] idle_seconds). Run it yourself with --stay where a service manager shall keep it. There
+    is one at a time: where another one is at work this one leaves at once, with status 0.
+
+    Log lines go to standard error. SIGTERM or Ctrl+C: nothing more is sent, what is under way has ten seconds to come
+    back, and the next worker goes on. A second one ends it at once; what was under way is in doubt then.
+    """
+    from holychat.jobs.worker import Worker, WorkerLock, plain_lines
+    from holychat.runner import run
+    from holychat.services import open_services
+
+    keys = _keys() if keys_from_stdin else {}
+    for value in keys.values():
+        session.masker.add(value)
+    session.start_log()
+    if not detached:
+        desk = logging.getLogger("holychat.jobs")
+        desk.setLevel(logging.INFO)
+        desk.addHandler(plain_lines(lambda line: session.out.notice(session.masker(line))))
+    lock = WorkerLock(session.paths)
+    if not lock.take(_TAKE_OVER_SECONDS if take_over else _TAKE_SECONDS):
+        if not detached:
+            session.out.notice("Another worker is at work already; nothing to do here.")
+        return ExitCode.DONE
+    try:
+        services = open_services(session.paths, session.settings, session.environ, masker=session.masker)
+    except BaseException:
+        lock.release()
+        raise
+    for name, value in keys.items():
+        services.keychain.remember(name, value)
+
+    async def work() -> int:
+        try:
+            await Worker(services, lock, stay=stay, session_keys=tuple(keys)).run()
+        finally:
+            await services.close()
+        return ExitCode.DONE
+
+    return run(work())
+
+
+def _keys() -> dict[str, str]:
+    try:
+        found = json.loads(sys.stdin.readline())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise UsageError("--keys-from-stdin reads one line of JSON: an object of provider and key")
+    return {str(name): str(value) for name, value in found.items()}

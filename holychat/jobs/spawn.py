@@ -1,0 +1,93 @@
+"""Starting the worker process where none is at work."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holychat.errors import StoreError
+from holychat.jobs.worker import WorkerLock
+from holychat.paths import HOME_VARIABLE
+from holychat.store import workers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holychat.credentials.secret import Secret
+    from holychat.paths import Paths
+    from holychat.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+def ensure_worker(paths: Paths, session_keys: Mapping[str, Secret], database: Database | None = None) -> bool:
+    """See to it that there is a worker, and one that has these keys. Blocking, some 20 ms.
+
+    Whoever calls this has committed what there is to do before: a worker that is about to leave lets go of its lock
+    first and looks for work again then.
+
+    Args:
+        paths: Whose worker.
+        session_keys: Keys that were typed and live in this process alone, by provider. A worker that lacks one of them
+            is asked to leave, and another one takes over.
+        database: Where a worker says which keys it has; None: whoever is there will do.
+
+    Returns:
+        Whether one was started.
+    """
+    lock = WorkerLock(paths)
+    try:
+        free = lock.take(0)
+        lock.release()
+    except OSError as error:
+        _log.warning("cannot tell whether there is a worker: %s", error)
+        return False
+    if not free and not (session_keys and database is not None and _lacks(database, session_keys)):
+        return False
+    _start(session_keys, take_over=not free)
+    return True
+
+
+def _lacks(database: Database, session_keys: Mapping[str, Secret]) -> bool:
+    """Whether the worker that is there has not all of these keys; then it is asked to leave."""
+    try:
+        row = database.read_now(workers.current)
+        if row is None or set(session_keys) <= set(row.session_keys):
+            return False
+        database.write_now(lambda connection: workers.ask_to_leave(connection, row.owner))
+    except StoreError as error:
+        _log.warning("cannot ask the worker to take over a key: %s", error.title)
+        return False
+    return True
+
+
+def _start(session_keys: Mapping[str, Secret], *, take_over: bool) -> None:
+    import holychat
+
+    command = [sys.executable, "-m", "holychat", "worker", "--detached"]
+    command += ["--keys-from-stdin"] if session_keys else []
+    command += ["--take-over"] if take_over else []
+    environ = dict(os.environ)
+    if home := environ.get(HOME_VARIABLE):
+        environ[HOME_VARIABLE] = str(Path(os.path.expanduser(home)).absolute())
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if session_keys else subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=Path(holychat.__file__).parent.parent,  # where the package is found even if it is not installed
+        env=environ,
+    )
+    if process.stdin is not None:
+        keys = json.dumps({name: secret.reveal() for name, secret in session_keys.items()})
+        with process.stdin as pipe:
+            pipe.write(keys.encode() + b"\n")
+    # It outlives this process or not; while both live somebody must see it end.
+    threading.Thread(target=process.wait, name="worker-process", daemon=True).start()

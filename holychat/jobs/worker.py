@@ -1,0 +1,221 @@
+"""The worker: the one process that sends the requests of background jobs.
+
+Which process that is, is settled by a locked file: the system lets go of the lock when the process dies, however it
+dies. A worker that has nothing to do lets go of the lock first and looks once more then, so that a job which came in
+that moment finds either this worker or no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from holychat.errors import StoreError
+from holychat.jobs.engine import Engine
+from holychat.paths import make_private_directory
+from holychat.store import ledger_jobs, webhooks, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from filelock import BaseFileLock
+
+    from holychat.paths import Paths
+    from holychat.services import Services
+
+_log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0
+"""How long what is under way may still take when the worker is asked to end."""
+_BEAT_SECONDS = 2.0
+_LEAVE_SECONDS = 0.5
+_COURIER_SECONDS = 30.0
+_SOON_MS = 600_000
+"""A webhook that is due within that time keeps a worker from leaving."""
+
+
+class WorkerLock:
+    """The file that a worker has locked for as long as it lives. Blocking."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._lock: BaseFileLock | None = None
+
+    def take(self, seconds: float) -> bool:
+        """Lock it, waiting so long at most; whether it is locked now.
+
+        Raises:
+            OSError: The folder or the file cannot be made.
+        """
+        from filelock import FileLock, Timeout
+
+        make_private_directory(self._paths.state)
+        lock = FileLock(self._paths.worker_lock, mode=0o600, thread_local=False)
+        try:
+            lock.acquire(timeout=seconds, poll_interval=0.02)
+        except Timeout:
+            return False
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let go of it."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+class Worker:
+    """Works at jobs while it holds the lock.
+
+    Args:
+        services: Database, providers, prices.
+        lock: Taken already.
+        stay: Go on when there is nothing to do.
+        session_keys: Providers whose keys it was handed.
+    """
+
+    def __init__(
+        self, services: Services, lock: WorkerLock, *, stay: bool = False, session_keys: Collection[str] = ()
+    ) -> None:
+        self._services = services
+        self._database = services.database
+        self._lock = lock
+        self._idle = None if stay else services.settings.jobs.idle_seconds
+        self._session_keys = session_keys
+        self._owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._engine: Engine | None = None
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def stop(self) -> None:
+        """Send nothing more and end when what is under way has come back."""
+        self._stopping = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    async def run(self) -> None:
+        """Work until there is nothing to do, or until `stop`.
+
+        Raises:
+            StoreDamaged: The database is broken.
+        """
+        self._catch_signals()
+        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._deliver())]
+        try:
+            while True:
+                engine = self._engine = Engine(self._services, self._owner, self._has_messages)
+                if self._stopping:
+                    break
+                await engine.run(self._idle, GRACE_SECONDS)
+                await self._depart()
+                self._lock.release()
+                if self._stopping or not await self._database.read(ledger_jobs.has_work):
+                    break
+                # Somebody ordered something just now and saw that there was a worker: this one.
+                if not await asyncio.to_thread(self._lock.take, 0):
+                    break
+                await self._announce()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._lock.release()
+
+    async def _has_messages(self) -> bool:
+        """Whether a webhook is to be sent soon."""
+        due = await self._database.read(webhooks.next_due)
+        return due is not None and due - _now_ms() < _SOON_MS
+
+    async def _announce(self) -> None:
+        with contextlib.suppress(StoreError):
+            await self._database.write(
+                lambda c: workers.announce(c, self._owner, os.getpid(), self._session_keys, _now_ms())
+            )
+
+    async def _depart(self) -> None:
+        with contextlib.suppress(StoreError):
+            await self._database.write(lambda c: workers.depart(c, self._owner))
+
+    async def _beat(self) -> None:
+        """Say now and then that this worker lives, and hear whether another one wants to take over."""
+        await self._announce()
+        beaten = time.monotonic()
+        while True:
+            await asyncio.sleep(_LEAVE_SECONDS)
+            try:
+                if await self._database.read(lambda c: workers.asked_to_leave(c, self._owner)):
+                    _log.info("another worker takes over")
+                    self.stop()
+                elif time.monotonic() - beaten >= _BEAT_SECONDS:
+                    beaten = time.monotonic()
+                    if not await self._database.write(lambda c: workers.beat(c, self._owner, _now_ms())):
+                        await self._announce()
+            except StoreError:
+                _log.debug("no heartbeat", exc_info=True)
+
+    async def _deliver(self) -> None:
+        """Send the webhooks that are due."""
+        from holychat.jobs.courier import Courier
+        from holychat.providers.outgoing import Reach
+
+        own = self._services.settings.webhooks
+        courier = Courier(self._database, self._services.keychain, Reach(own.allow_loopback, own.allow_private))
+        while True:
+            try:
+                await courier.deliver_due()
+                due = await courier.next_due()
+            except StoreError as error:
+                _log.warning("webhooks wait: %s", error.title)
+                due = None
+            pause = _COURIER_SECONDS if due is None else max(0.5, min(_COURIER_SECONDS, due - time.time()))
+            await self._ended_or(pause)
+
+    async def _ended_or(self, seconds: float) -> None:
+        """Wait, but no longer than until a job has ended."""
+        engine = self._engine
+        if engine is None:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await engine.job_ended.wait()
+        engine.job_ended.clear()
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: int) -> None:
+        if self._stopping:
+            # Asked twice: what is under way is left as it is, and is in doubt when the next worker starts.
+            os._exit(128 + number)
+        _log.info("ending: what is under way has %g seconds to come back", GRACE_SECONDS)
+        self.stop()
+
+
+def plain_lines(say: Callable[[str], None]) -> logging.Handler:
+    """A handler that says what the desk does as plain lines, for a person or a service manager to read."""
+    return _Lines(say)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._say(f"{time.strftime('%H:%M:%S')} {record.getMessage()}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
