@@ -1,0 +1,270 @@
+"""Jobs as rows: made, listed, moved by guarded statements, paged through, deleted bit by bit."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holychat.domain.jobs import (
+    ItemState,
+    JobLimits,
+    JobSpec,
+    JobState,
+    Kind,
+    PauseReason,
+    Priority,
+    Recipe,
+    Source,
+    SourceKind,
+    states_before,
+)
+from holychat.errors import UsageError
+from holychat.store import items, jobs, templates
+from holychat.store.database import Database
+from tests.store.job_tools import SPEC, add, new_job
+from tests.store.tools import NOW, is_sound, new_chat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holychat.domain.jobs import Job
+    from holychat.store.database import Connection
+
+
+def get(database: Database, job_id: int) -> Job:
+    return database.read_now(lambda c: jobs.get(c, job_id))
+
+
+def test_an_order_is_kept_as_it_was_given(database: Database) -> None:
+    spec = JobSpec(
+        name="Đường [/] \x1b",
+        recipe=Recipe(Kind.CLASSIFY, labels=("bug", "feature"), schema='{"a": 1}', prompt="{text}", temperature=0.5),
+        sources=(Source(SourceKind.PATH, "/a\udcff.txt"), Source(SourceKind.CSV, "/b.csv", "text")),
+        provider="openai",
+        model="gpt-4.1",
+        priority=Priority.LOW,
+        limits=JobLimits(budget_micros=1_000_000, concurrency=3, requests_per_minute=12.5, trial=4),
+        out="/out.csv",
+        out_format="csv",
+        callback_url="https://example.org/",
+        chat_id=new_chat(database).id,
+    )
+    job = new_job(database, spec=spec)
+    assert get(database, job.id).spec == spec
+    changed = replace(spec, name="other", limits=JobLimits())
+    assert database.write_now(lambda c: jobs.revise(c, job.id, changed, NOW)).spec == changed
+
+
+def test_only_a_draft_can_be_changed(database: Database) -> None:
+    job = new_job(database, JobState.QUEUED)
+    with pytest.raises(UsageError, match="is queued and cannot be changed"):
+        database.write_now(lambda c: jobs.revise(c, job.id, SPEC, NOW))
+
+
+def test_a_job_moves_only_where_it_may(database: Database) -> None:
+    for old, new in itertools.product(JobState, JobState):
+        job = new_job(database, old)
+        pause = PauseReason.BUDGET if new is JobState.PAUSED else None
+        moved = database.write_now(
+            lambda c, job=job, new=new, pause=pause: jobs.move(c, job.id, new, NOW + 5, pause=pause, detail="x")
+        )
+        assert moved == (old in states_before(new))
+        now = get(database, job.id)
+        assert now.state is (new if moved else old)
+        if moved:
+            ended = new in (JobState.FINISHED, JobState.FINISHED_WITH_ERRORS, JobState.CANCELLED)
+            assert (now.ended_ms, now.pause) == (NOW + 5 if ended else None, pause)
+
+
+def test_a_move_can_be_narrowed(database: Database) -> None:
+    job = new_job(database, JobState.PAUSED)
+    assert not database.write_now(lambda c: jobs.move(c, job.id, JobState.QUEUED, NOW, only=(JobState.DRAFT,)))
+    assert database.write_now(lambda c: jobs.move(c, job.id, JobState.QUEUED, NOW, only=(JobState.PAUSED,)))
+
+
+def test_jobs_that_have_not_ended_are_listed_first_and_the_newest_before_older_ones(database: Database) -> None:
+    made = [
+        new_job(database, state).id
+        for state in (
+            JobState.PAUSED, JobState.FINISHED, JobState.RUNNING, JobState.DRAFT, JobState.CANCELLED,
+            JobState.FINISHED_WITH_ERRORS, JobState.QUEUED, JobState.FINISHING,
+        )
+    ]  # fmt: skip
+
+    def listed(limit: int = 50, **flags: bool) -> list[int]:
+        return [made.index(job.id) for job in database.read_now(lambda c: jobs.listed(c, limit, **flags))]
+
+    assert listed() == [7, 6, 2, 0, 5, 4, 3, 1]
+    assert listed(include_drafts=False) == [7, 6, 2, 0, 5, 4, 1]
+    assert listed(only_active=True) == [7, 6, 2, 0]
+    assert listed(2) == [7, 6]
+    assert listed(6) == [7, 6, 2, 0, 5, 4]
+
+
+def test_counts_and_money_come_with_the_job(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+
+    def fill(c: Connection) -> None:
+        document = add(c, job.id, ItemState.PENDING, waiting_for=2)
+        add(c, job.id, ItemState.SENDING, parent=document, reserved=5)
+        add(c, job.id, ItemState.DONE, parent=document)
+        add(c, job.id, ItemState.IN_DOUBT, reserved=7)
+        add(c, job.id, ItemState.SENDING, reserved=11)
+        c.execute("UPDATE jobs SET spent_micros = 100, spent_estimated = 1, unpriced = 2, in_flight = 2")
+
+    database.write_now(fill)
+    found = get(database, job.id)
+    assert found.counts.documents == {ItemState.PENDING: 1, ItemState.SENDING: 1, ItemState.IN_DOUBT: 1}
+    assert found.counts.parts == {ItemState.SENDING: 1, ItemState.DONE: 1}
+    money = found.money
+    assert (money.spent, money.estimated, money.unknown, money.reserved, money.in_doubt) == (100, True, 2, 16, 7)
+    assert found.progress.in_flight == 2
+
+
+def test_a_time_of_arrival_is_not_shown_for_a_job_that_stands_still(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+    database.write_now(lambda c: c.execute("UPDATE jobs SET eta_early_ms = 1, eta_late_ms = 2, rate_per_minute = 3.5"))
+    assert get(database, job.id).progress.eta_ms == (1, 2)
+    database.write_now(lambda c: jobs.move(c, job.id, JobState.PAUSED, NOW, pause=PauseReason.USER))
+    assert get(database, job.id).progress.eta_ms is None
+
+
+def test_every_page_of_every_filter_is_what_sorting_all_of_it_gives(database: Database) -> None:
+    job, other = new_job(database, JobState.RUNNING), new_job(database, JobState.RUNNING)
+    rng = random.Random(5)
+    states = rng.choices(list(ItemState), k=240)
+
+    def fill(c: Connection) -> None:
+        for state in states:
+            add(c, job.id, state)
+            add(c, other.id, rng.choice(list(ItemState)))
+
+    database.write_now(fill)
+    for wanted in (
+        None,
+        [],
+        [ItemState.DONE],
+        [ItemState.FAILED, ItemState.IN_DOUBT],
+        list(ItemState),
+        [*ItemState][1:],
+    ):
+        expected = [n for n, state in enumerate(states) if wanted is None or state in wanted]
+        for first in (0, 1, 17, len(expected) // 2, len(expected) - 5, len(expected), 1_000):
+            for count in (0, 1, 20, 500):
+                page = database.read_now(
+                    lambda c, first=first, count=count, wanted=wanted: items.page(c, job.id, first, count, wanted)
+                )
+                assert [item.ordinal for item in page] == expected[max(0, first) : max(0, first) + count]
+
+
+def test_parts_are_paged_within_their_document_and_not_among_documents(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+
+    def fill(c: Connection) -> int:
+        document = add(c, job.id, ItemState.PENDING, waiting_for=30)
+        for part in reversed(range(30)):
+            add(c, job.id, ItemState.PENDING, parent=document, part=part)
+        return document
+
+    document = database.write_now(fill)
+    assert [item.id for item in database.read_now(lambda c: items.page(c, job.id, 0, 50))] == [document]
+    page = database.read_now(lambda c: items.parts_page(c, document, 10, 5))
+    assert [item.part for item in page] == [10, 11, 12, 13, 14]
+
+
+def test_failures_are_grouped_by_cause_the_most_frequent_first(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+
+    def fill(c: Connection) -> None:
+        for cause, count in (("slow", 2), ("gone", 5)):
+            for _ in range(count):
+                add(c, job.id, ItemState.FAILED, cause=cause)
+        add(c, job.id, ItemState.IN_DOUBT, cause="gone")
+        add(c, job.id, ItemState.DONE)
+
+    database.write_now(fill)
+    causes = database.read_now(lambda c: items.causes(c, job.id))
+    assert [(cause.cause, cause.state, cause.count) for cause in causes] == [
+        ("gone", ItemState.FAILED, 5), ("slow", ItemState.FAILED, 2), ("gone", ItemState.IN_DOUBT, 1)
+    ]  # fmt: skip
+    assert (causes[0].title, causes[0].hint, causes[0].example_item_id) == ("It is gone", "Mend it.", 3)
+
+
+def test_a_job_is_gone_at_once_and_its_rows_go_bit_by_bit(path: Path) -> None:
+    database = Database.open(path)
+    job, kept = new_job(database, JobState.CANCELLED), new_job(database, JobState.RUNNING)
+
+    def fill(c: Connection) -> None:
+        for _ in range(40):
+            document = add(c, job.id, ItemState.DONE, result="tea", worst=3)
+            add(c, job.id, ItemState.DONE, parent=document, worst=3)
+            add(c, kept.id, ItemState.DONE, result="tea")
+
+    database.write_now(fill)
+    assert not database.write_now(lambda c: jobs.hide(c, kept.id, NOW))
+    assert database.write_now(lambda c: jobs.hide(c, job.id, NOW))
+    with pytest.raises(UsageError, match="There is no job"):
+        get(database, job.id)
+    assert [found.id for found in database.read_now(lambda c: jobs.listed(c, 9))] == [kept.id]
+    assert not database.write_now(lambda c: jobs.move(c, job.id, JobState.QUEUED, NOW))
+    database.write_now(lambda c: jobs.erase_some(c, 7))
+    database.close()
+    # Whoever comes next finishes what was begun.
+    database = Database.open(path)
+    steps = 0
+    while database.write_now(lambda c: jobs.erase_some(c, 7)):
+        steps += 1
+    assert steps > 10
+    left = database.read_now(
+        lambda c: [c.execute(f"SELECT count(*) FROM {t}").get for t in ("jobs", "items", "item_texts", "attempts")]
+    )
+    assert left == [1, 40, 40, 0]
+    assert get(database, kept.id).counts.of(ItemState.DONE) == 40
+    assert is_sound(database)
+    database.close()
+
+
+def test_readers_never_wait_for_a_job_that_is_being_deleted(path: Path) -> None:
+    database = Database.open(path)
+    job, kept = new_job(database, JobState.CANCELLED), new_job(database, JobState.RUNNING)
+    database.write_now(lambda c: [add(c, job.id, ItemState.DONE, result="tea") for _ in range(3_000)])
+    database.write_now(lambda c: jobs.hide(c, job.id, NOW))
+    erasing = threading.Event()
+
+    def erase(c: Connection) -> None:
+        erasing.set()
+        while jobs.erase_some(c, 100):
+            pass
+        time.sleep(0.2)  # the transaction is still open
+
+    thread = threading.Thread(target=lambda: database.write_now(erase))
+    thread.start()
+    erasing.wait(10)
+    seen = 0
+    while thread.is_alive():
+        assert get(database, kept.id).id == kept.id
+        seen += 1
+    thread.join()
+    assert seen > 10
+    database.close()
+
+
+def test_templates_are_kept_by_name(database: Database) -> None:
+    from holychat.domain.jobs import Template
+
+    first = Template("Tea", Recipe(Kind.PROMPT, prompt="{text}?"), "openai", "gpt-4.1")
+    second = replace(first, recipe=Recipe(Kind.CLASSIFY, labels=("a", "b")))
+    other = Template("apples", Recipe(Kind.SUMMARIZE))
+    for template in (first, other, second):
+        database.write_now(lambda c, template=template: templates.save(c, template, NOW))
+    assert database.read_now(templates.everything) == [other, second]
+    database.write_now(lambda c: templates.delete(c, "Tea"))
+    assert database.read_now(templates.everything) == [other]
+    with pytest.raises(UsageError, match="no template called 'Tea'"):
+        database.write_now(lambda c: templates.delete(c, "Tea"))
