@@ -33,21 +33,21 @@ END;
 """Every move is written down where it happens, whichever statement makes it."""
 
 _states = st.sets(st.sampled_from(list(S)), min_size=1, max_size=4)
-_ids = st.none() | st.lists(st.integers(1, 14), max_size=4)
+_ids = st.none() | st.lists(st.integers(1, 18), max_size=4)
 _step = st.one_of(
     st.tuples(st.just("retry"), _states, _ids),
     st.tuples(st.just("skip"), _states, _ids),
-    st.tuples(st.just("accept"), st.lists(st.integers(1, 14), min_size=1, max_size=3)),
+    st.tuples(st.just("accept"), st.lists(st.integers(1, 18), min_size=1, max_size=3)),
     st.tuples(st.sampled_from(["confirm", "pause", "resume", "cancel"])),
-    st.tuples(st.just("worker"), st.integers(1, 14), st.sampled_from(list(S))),
+    st.tuples(st.just("worker"), st.integers(1, 18), st.sampled_from(list(S))),
     st.tuples(st.just("job"), st.sampled_from([JobState.RUNNING, JobState.FINISHING, JobState.FINISHED_WITH_ERRORS])),
 )
 
 
 def fill(c: Connection, job_id: int) -> None:
-    """Documents of which two were split, one of them twice."""
-    for _ in range(4):
-        add(c, job_id, partial="half")
+    """A document in each state, and two that were split, one of them twice."""
+    for state in S:
+        add(c, job_id, state, partial="half")
     document = add(c, job_id, waiting_for=3)
     for part in range(3):
         add(c, job_id, parent=document, part=part, partial="half")
