@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holychat.errors import Outcome
 from holychat.jobs.lane.gate import Gate
 from holychat.jobs.lane.pacer import Pacer
-from holychat.jobs.lane.window import Window
+from holychat.jobs.lane.window import ROUND, Window
 
 if TYPE_CHECKING:
     from holychat.errors import RateLimits
@@ -67,6 +67,8 @@ class Control:
         self.in_flight = 0
         self._in_background = 0
         self._room = 0
+        self._round = ROUND
+        self._search()
 
     def make_room(self, live_turns: int) -> None:
         """So many people wait for an answer of the same provider right now."""
@@ -82,7 +84,8 @@ class Control:
         gate = self.gate.ready_at(now)
         if gate > now:
             return gate
-        self.window.grow(now, self.in_flight)
+        if self.window.grow(now, self.in_flight):
+            self._search()
         limit = self.limit()
         if background and self._in_background >= max(1, limit // _BACKGROUND):
             return math.inf
@@ -95,6 +98,7 @@ class Control:
         self.in_flight += 1
         self._in_background += background
         self.gate.taken(now)
+        self.window.taken(now, self.in_flight)
         return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
 
     def undo(self, ticket: Ticket) -> None:
@@ -114,17 +118,17 @@ class Control:
         retry_after: float | None = None,
     ) -> None:
         """A request ended; `outcome` is None for a reply."""
-        before = self.in_flight
         self._leave(ticket)
         if limits is not None:
-            self.pacer.learn(limits, self.in_flight)
+            self.pacer.learn(now, limits, self.in_flight)
         if outcome is Outcome.REFUSED:
             self._refused(now, ticket, retry_after)
             return
         self.pacer.settle(ticket.tokens, tokens)
         if outcome is None:
-            self.pacer.clean()
-            self.window.clean(now, before, ticket.level)
+            self._round += 0.2 * (min(ROUND, now - ticket.sent_at) - self._round)
+            self.window.clean(now, ticket.sent_at, ticket.level)
+            self._search()
         elif outcome in (Outcome.SERVER_FAULT, Outcome.AMBIGUOUS, Outcome.NEVER_SENT):
             self.window.freeze(now, _TROUBLE_SECONDS)
             self.pacer.freeze(now, _TROUBLE_SECONDS)
@@ -138,15 +142,18 @@ class Control:
         return LaneState(None if rate == math.inf else rate * 60, self.limit(), self.in_flight, why)
 
     def _refused(self, now: float, ticket: Ticket, retry_after: float | None) -> None:
+        self.pacer.settle(ticket.tokens, 0)
         crowded = self.window.refused(now, ticket.sent_at, ticket.level, self.in_flight)
         if crowded:
             # The window keeps the next one back; the rate was not too high.
-            self.pacer.settle(ticket.tokens, 0)
-            self.pacer.refused(now, ticket.sent_at, ticket.number, cut=False)
+            self.pacer.refused(now, ticket.sent_at, ticket.number, now, cut=False)
             return
         self.gate.refused(now, ticket.sent_at, retry_after)
-        self.pacer.settle(ticket.tokens, 0)
-        self.pacer.refused(now, ticket.sent_at, ticket.number, cut=not self.gate.is_shut)
+        self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
+
+    def _search(self) -> None:
+        # A window that doubles must not be filled at one blow: half of it could be refused before anybody knows.
+        self.pacer.search(1.25 * self.window.size / max(self._round, 0.001))
 
     def _leave(self, ticket: Ticket) -> None:
         self.in_flight -= 1

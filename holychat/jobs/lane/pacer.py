@@ -18,15 +18,19 @@ _HEADER_SHARE = 0.95
 """Of what headers allow: others may use the same key, and clocks differ."""
 _LIVE_SHARE = 0.9
 """Of a known rate, while somebody chats."""
-_START = 20.0
-"""Requests per second until the first reply shows that there is somebody who answers."""
-_DEPTH_SECONDS = 0.25
+_DEPTH_SECONDS = 0.05
 """What may be caught up after a late wake-up."""
 _BURST_KEPT = 0.1
 """Part of the quota that is left alone when what remains of it is used at once."""
 _FIRST_CUT, _CUT, _STEADY_CUT = 0.3, 0.1, 0.05
 _FIRST_PERIOD, _PERIOD, _LONGEST_PERIOD = 2.0, 5.0, 30.0
+_FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 4, 15, 100
+"""A period lasts for so many requests at least, or a slow lane would look beyond its quota with every few of them."""
+_FLOOR = 0.25
+"""Seconds over which a first rate is measured at least: buckets have some depth."""
 _PROBE = 0.1
+_FEW = 5
+"""Requests between two refusals from which a rate can be told well."""
 _SPAN, _CELL = 10.0, 0.5
 
 
@@ -60,6 +64,10 @@ class Bucket:
         """Less (or, if negative, more) was used than was taken."""
         if self.rate != math.inf:
             self._level += amount
+
+    def drain(self, now: float) -> None:
+        """Nothing is left to take at once."""
+        self._level, self._credit, self._at = min(self._level, 0.0), 0.0, now
 
     def lend(self, amount: float) -> None:
         """So many may be taken at once."""
@@ -115,7 +123,8 @@ class Pacer:
         self._meter = Meter()
         self.sends = 0
         """Requests that were sent; the number of one tells how many went before it."""
-        self._answered = False
+        self._searching = math.inf
+        """The rate before the first refusal: that of a window which doubles once a round."""
         self._may_burst = True
         self.live = False
         """Somebody chats, and some of a known rate is left to them."""
@@ -128,6 +137,7 @@ class Pacer:
         self._mark = 0
         self._refused = 0
         self._frozen = 0.0
+        self._held = -math.inf
 
     def rate(self, now: float) -> float:
         """Requests per second at this moment; infinite where nothing limits them."""
@@ -148,7 +158,10 @@ class Pacer:
     def ready_at(self, now: float) -> float:
         """When the next request may be sent."""
         self._requests.rate = self.rate(now)
-        return max(self._requests.ready_at(now), self._tokens.ready_at(now))
+        ready = self._requests.ready_at(now)
+        if ready > now:
+            self._held = now
+        return max(ready, self._tokens.ready_at(now))
 
     def take(self, now: float, tokens: int) -> int:
         """A request is sent that will use about so many tokens; its number."""
@@ -170,9 +183,9 @@ class Pacer:
         self._requests.give_back(1)
         self._tokens.give_back(estimated)
 
-    def clean(self) -> None:
-        """A reply came."""
-        self._answered = True
+    def search(self, per_second: float) -> None:
+        """Before the first refusal: so fast at most."""
+        self._searching = per_second
 
     def freeze(self, now: float, seconds: float) -> None:
         """The provider has trouble of its own: do not go faster for some seconds."""
@@ -180,68 +193,73 @@ class Pacer:
             self._cut_at += now + seconds - max(self._frozen, now)
             self._frozen = now + seconds
 
-    def learn(self, limits: RateLimits, under_way: int) -> None:
+    def learn(self, now: float, limits: RateLimits, under_way: int) -> None:
         """What an answer says of the limits. `under_way` may not be in what it says remains."""
         if self._own_requests is None and limits.requests_per_minute:
+            if self._named is None:
+                # What was sent before anything was known teaches nothing now.
+                self._known, self._cut_at = None, now
             self._named = limits.requests_per_minute / 60 * _HEADER_SHARE
             self._borrow(self._requests, limits.requests_per_minute, limits.requests_remaining, under_way)
         if self._own_tokens is None and limits.tokens_per_minute:
             self._tokens.rate = limits.tokens_per_minute / 60 * _HEADER_SHARE
 
-    def refused(self, now: float, sent_at: float, number: int, *, cut: bool) -> None:
+    def refused(self, now: float, sent_at: float, number: int, until: float, *, cut: bool) -> None:
         """Request `number`, sent at `sent_at`, was turned away. Refusals of one episode cut once.
 
         Args:
             now: The time.
             sent_at: When it was sent.
             number: As `take` gave it.
+            until: Nothing is sent before.
             cut: Whether the rate may be what was too much.
         """
         self._refused += 1
         self._meter.add(now, -1)
-        self._requests.lend(0)
+        self._requests.drain(max(now, until))
         self._may_burst = False
         if sent_at <= self._cut_at or not cut:
             return
-        first = self._known is None
         accepted = number - self._mark - self._refused
         elapsed = sent_at - (sent_at if self._mark_at is None else self._mark_at)
-        self._measure(now, accepted, elapsed, first=first)
+        self._measure(now, accepted, elapsed)
         self._mark_at, self._mark, self._refused = sent_at, number, 0
         self._cut_at = now
 
-    def _measure(self, now: float, accepted: int, elapsed: float, *, first: bool) -> None:
+    def _measure(self, now: float, accepted: int, elapsed: float) -> None:
         before = self._known
-        if first or before is None:
-            self._known = max(1, accepted) / max(1.0, elapsed)
-            if elapsed >= _SPAN:
-                self._known = max(self._known, self._meter.per_second(now))
+        measured = (max(0, accepted) + 0.5) / max(_FLOOR, elapsed)
+        if elapsed >= _SPAN:
+            # Over a time with little to send the quota was not used up, and the quotient is too low.
+            measured = max(measured, self._meter.per_second(now))
+        if before is None:
+            self._known, self._depth = measured, _FIRST_CUT
+            self._period = max(_FIRST_PERIOD, _FIRST_REQUESTS / measured)
             return
-        if accepted >= 5 and elapsed >= _CELL:
-            self._known = accepted / elapsed
-            if elapsed >= _SPAN:
-                # Over a time with little to send the quota was not used up, and the quotient is too low.
-                self._known = max(self._known, self._meter.per_second(now))
-        else:
-            self._known = before / 2
-        if abs(self._known / before - 1) < 0.15:
+        if accepted < _FEW:
+            measured = min(before, max(before / 2, measured))
+        self._known = measured
+        if abs(measured / before - 1) < 0.15:
             self._depth = _STEADY_CUT
-            self._period = min(_LONGEST_PERIOD, self._period * 1.5)
+            self._period = min(max(_LONGEST_PERIOD, _MOST_REQUESTS / measured), self._period * 1.5)
         else:
-            self._depth, self._period = _CUT, _PERIOD
+            self._depth = _CUT
+            self._period = max(_PERIOD, _REQUESTS / measured)
 
     def _found(self, now: float) -> float:
         if self._known is None:
-            return math.inf if self._answered or self._named is not None else _START
+            return self._searching if self._named is None else math.inf
         x = (now - self._cut_at) / self._period - 1
         if x <= 0:
             return self._known * (1 + self._depth * max(x, -1) ** 3)
-        if x**3 * _PROBE >= 1:
+        if x**3 * _PROBE < 1:
+            return self._known * (1 + _PROBE * x**3)
+        if now - self._held <= self._period:
             # Twice as fast as what was known, and nobody minds: that is the new place to look from.
-            self._known = max(self._known, self._meter.per_second(now))
-            self._cut_at, self._period = now, _PERIOD
+            self._known, self._cut_at = 2 * self._known, now - self._period
+            self._period = max(_FIRST_PERIOD, _FIRST_REQUESTS / self._known)
             return self._known
-        return self._known * (1 + _PROBE * x**3)
+        return 2 * self._known
 
     def _borrow(self, bucket: Bucket, limit: float, remaining: float | None, under_way: int) -> None:
         """Much of the quota is unused: it may be taken at once, until a refusal shows that it may not."""

@@ -11,10 +11,12 @@ import math
 
 _START = 16
 _SATURATED = 0.8
-_ROUND = 1.5
+ROUND = 1.5
 """Seconds after which nothing refused counts as a round of replies, where replies take long."""
 _SHORTEST, _LONGEST = 0.5, 60.0
 _MEMORY = 60.0
+_SOON = 2.0
+"""Seconds after a cut within which another refusal shows that the cut was not to the point."""
 
 
 class Window:
@@ -30,7 +32,6 @@ class Window:
         self._cap = cap
         self._size = float(min(_START, cap) if fixed is None else fixed)
         self._searching = True
-        """Nothing was refused yet."""
         self._step = 1.0
         self._interval = _SHORTEST
         self._grown_at: float | None = None
@@ -38,6 +39,14 @@ class Window:
         self._good_at = -math.inf
         self._frozen = -math.inf
         self._cut_at = -math.inf
+        self._full_at = -math.inf
+        self._before = self._size
+        self._cut_in_search = True
+
+    @property
+    def searching(self) -> bool:
+        """Nothing was refused yet."""
+        return self._searching
 
     @property
     def size(self) -> int:
@@ -49,10 +58,10 @@ class Window:
         if self._fixed is not None or self._size >= self._cap or in_flight < _SATURATED * self.size:
             return math.inf
         grown_at = now if self._grown_at is None else self._grown_at
-        return max(grown_at + (_ROUND if self._searching else self._interval), self._frozen)
+        return max(grown_at + (ROUND if self._searching else self._interval), self._frozen)
 
-    def grow(self, now: float, in_flight: int) -> None:
-        """Look whether it was full for long enough without a refusal."""
+    def grow(self, now: float, in_flight: int) -> bool:
+        """Look whether it was full for long enough without a refusal; True when it grew."""
         if in_flight < _SATURATED * self.size:
             self._grown_at = None
         elif self._grown_at is None:
@@ -65,12 +74,19 @@ class Window:
                 self._step *= 2
                 self._interval = _SHORTEST if self._step > 2 else self._interval
             self._grown_at = now
+            return True
+        return False
 
-    def clean(self, now: float, in_flight: int, level: int) -> None:
-        """A reply came to a request that was the `level`th at once; `in_flight` counts it in."""
+    def taken(self, now: float, level: int) -> None:
+        """A request is sent, the `level`th at once."""
+        if level >= _SATURATED * self.size:
+            self._full_at = now
+
+    def clean(self, now: float, sent_at: float, level: int) -> None:
+        """A reply came to a request that was the `level`th at once."""
         if level >= self._good or now - self._good_at > _MEMORY:
             self._good, self._good_at = level, now
-        if self._searching and now >= self._frozen and in_flight >= _SATURATED * self.size:
+        if self._searching and now >= self._frozen and sent_at <= self._full_at:
             self._become(self._size + 1)
 
     def freeze(self, now: float, seconds: float) -> None:
@@ -87,8 +103,12 @@ class Window:
             return False
         searching, self._searching = self._searching, False
         if sent_at <= self._cut_at:
-            return None if searching else True
-        self._cut_at = now
+            return None if self._cut_in_search else True
+        if now - self._cut_at < _SOON:
+            # The cut did not help, so there were not too many at once.
+            self._size = max(self._size, self._before)
+            return False
+        self._cut_at, self._before, self._cut_in_search = now, self._size, searching
         self._size = float(max(1, min(others, self.size)))
         self._step, self._grown_at = 1.0, now
         if searching:
