@@ -228,10 +228,10 @@ def _json_line(item: Item) -> str:
 
 
 def _item_row(item: Item) -> tuple[str, ...]:
-    failure = "" if item.failure is None else clean_line(item.failure.title, 100)
+    why = clean_line(item.note if item.failure is None else item.failure.title, 100)
     tokens = "" if item.usage.output_tokens is None else f"{item.usage.output_tokens:,}"
     name = clean_line(item.document.name, 80)
-    return (f"{item.ordinal + 1:,}", ITEM_WORDS[item.state][1], tokens, f"{name}: {failure}" if failure else name)
+    return (f"{item.ordinal + 1:,}", ITEM_WORDS[item.state][1], tokens, f"{name}: {why}" if why else name)
 
 
 def _show_item(session: Session, job_id: int | None, number: int, *, as_json: bool) -> None:

@@ -71,13 +71,19 @@ def agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> bool
             raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
         if not order.as_json:
             _show_before_sending(session, job, estimate)
-        yes = order.yes or _says_yes_or_no(f"Send {documents(estimate.documents)} to {clean_line(job.spec.provider)}?")
+        yes = order.yes or _says_yes_or_no(_question(job, estimate, order))
     finally:
         if not yes:
             session.with_services(lambda services: services.jobs.delete(job.id))
     if not yes:
         session.out.notice("Nothing was sent.")
     return yes
+
+
+def _question(job: Job, estimate: Estimate, order: Order) -> str:
+    first = order.trial is not None and order.trial < estimate.documents
+    what = f"the first {order.trial:,} of " if first else ""
+    return f"Send {what}{documents(estimate.documents)} to {clean_line(job.spec.provider)}?"
 
 
 def send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
@@ -336,7 +342,7 @@ def _projected(job: Job) -> str:
     took = f"{documents(ended)} took {number(job.input_tokens + job.output_tokens)} tokens, {spent_words(job.money)}"
     if not ended:
         return took
-    tokens = (job.input_tokens + job.output_tokens) * rest // ended
-    cost = "" if job.money.unknown else f", {money_text(Cost(job.money.spent * rest // ended, estimated=True))}"
+    tokens, micros = ((whole * rest) // ended for whole in (job.input_tokens + job.output_tokens, job.money.spent))
+    cost = "" if job.money.unknown else f", {money_text(Cost(micros, estimated=bool(micros)))}"
     at_least = "" if job.listed else "at least "
     return f"{took}; the other {at_least}{number(rest)}: ~{number(tokens)} tokens{cost}."

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 _YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 _WAIT = click.option("-w", "--wait", is_flag=True, help="Wait for the end, show progress and a summary.")
+_AGAIN = {
+    ItemState.FAILED: "failed: --failed",
+    ItemState.IN_DOUBT: "in doubt: --in-doubt",
+    ItemState.CANCELLED: "cancelled: --cancelled",
+    ItemState.SKIPPED: "skipped: --skipped",
+}
 _LOOKED_THROUGH = 100_000
 
 
@@ -88,7 +94,7 @@ def retry(
     states = tuple(state for state, wanted in given.items() if wanted) or (ItemState.FAILED,)
     found, count = again(session, Choice(job, states, cause, numbers), yes=yes)
     if not count:
-        _tell(session, found, f"There is nothing of job {found.id} to send again.", as_json)
+        _tell(session, found, f"There is nothing of job {found.id} to send again.{_others(found, states)}", as_json)
         return 0
     return _then(
         session, found, f"{documents(count)} of job {found.id} will be sent again.", wait=wait, as_json=as_json
@@ -157,6 +163,12 @@ def delete(session: Session, jobs: tuple[int | None, ...], yes: bool) -> None:
     for job in found.values():
         forget_lists(session.paths, job.spec.sources)
     session.out.line(f"Deleted {', '.join(f'job {job_id}' for job_id in found)}.")
+
+
+def _others(job: Job, states: tuple[ItemState, ...]) -> str:
+    """What could be asked for in place of states that no document is in."""
+    found = [state for state in _AGAIN if state not in states and job.counts.of(state)]
+    return "".join(f" {documents(job.counts.of(state))} {_AGAIN[state]}." for state in found)
 
 
 def _chosen(items: Sequence[Item], numbers: tuple[int, ...]) -> list[Item]:

@@ -127,9 +127,8 @@ def summary_rows(job: Job) -> list[tuple[str, str]]:
         if counts.of(state):
             name = "Not sent" if state is ItemState.PENDING else state.value.capitalize()
             rows.append((name, number(counts.of(state))))
-    seconds = _seconds(job)
-    rows.append(("Time", UNKNOWN if seconds is None else duration(seconds)))
-    if seconds:
+    if (seconds := _seconds(job)) is not None:
+        rows.append(("Time", duration(seconds)))
         rows.append(("Requests/min", f"{job.requests * 60 / seconds:,.1f}"))
     rows.append(("Tokens", f"{number(job.input_tokens)} in, {number(job.output_tokens)} out"))
     rows.append(("Cost", cost_words(job)))
