@@ -126,7 +126,8 @@ class Control:
             return
         self.pacer.settle(ticket.tokens, tokens)
         if outcome is None:
-            self._round += 0.2 * (min(ROUND, now - ticket.sent_at) - self._round)
+            took = min(ROUND, now - ticket.sent_at)
+            self._round = took if self._round == ROUND else self._round + 0.2 * (took - self._round)
             self.window.clean(now, ticket.sent_at, ticket.level)
             self._search()
         elif outcome in (Outcome.SERVER_FAULT, Outcome.AMBIGUOUS, Outcome.NEVER_SENT):

@@ -41,7 +41,7 @@ class Bucket:
         self.rate = math.inf
         """Per second."""
         self._level = 1.0
-        self._at = 0.0
+        self._at: float | None = None
         self._credit = 0.0
         """What may be taken at once, beside the steady rate."""
 
@@ -50,7 +50,8 @@ class Bucket:
         if self.rate == math.inf or self._credit >= 1:
             return now
         self._fill(now)
-        return now if self._level >= 1 else now + (1 - self._level) / self.rate
+        assert self._at is not None
+        return now if self._level >= 1 else self._at + (1 - self._level) / self.rate
 
     def take(self, now: float, amount: float) -> None:
         """Take so many, whatever there is."""
@@ -74,9 +75,9 @@ class Bucket:
         self._credit = amount
 
     def _fill(self, now: float) -> None:
-        depth = 1 + self.rate * _DEPTH_SECONDS
-        self._level = min(depth, self._level + (now - self._at) * self.rate) if self._at else min(1.0, depth)
-        self._at = now
+        if self._at is not None and now > self._at:
+            self._level = min(1 + self.rate * _DEPTH_SECONDS, self._level + (now - self._at) * self.rate)
+        self._at = now if self._at is None else max(now, self._at)
 
 
 class Meter:
@@ -236,7 +237,11 @@ class Pacer:
             self._known, self._depth = measured, _FIRST_CUT
             self._period = max(_FIRST_PERIOD, _FIRST_REQUESTS / measured)
             return
-        if accepted < _FEW:
+        rate = self._found(now)
+        if rate > before:
+            # It was as fast as this for a while and nobody minded, so the quota is not below it.
+            measured = max(measured, (before + min(rate, 1.1 * before)) / 2)
+        elif accepted < _FEW:
             measured = min(before, max(before / 2, measured))
         self._known = measured
         if abs(measured / before - 1) < 0.15:
