@@ -8,16 +8,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason
+from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason, SourceKind
 from holychat.errors import UsageError
-from holychat.store import item_moves, items, jobs
+from holychat.store import chats, item_moves, items, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from holychat.domain.jobs import Job
+    from holychat.domain.jobs import Job, JobSpec
     from holychat.store.database import Connection
     from holychat.store.item_moves import Chosen
+
+
+def create(connection: Connection, spec: JobSpec, now_ms: int) -> Job:
+    """Write an order down as a draft.
+
+    Raises:
+        UsageError: A chat that it names is not there.
+    """
+    _check_chats(connection, spec)
+    return jobs.create(connection, spec, now_ms)
+
+
+def revise(connection: Connection, job_id: int, spec: JobSpec, now_ms: int) -> Job:
+    """Order a draft differently.
+
+    Raises:
+        UsageError: A chat that it names is not there, or it is no draft any more.
+    """
+    _check_chats(connection, spec)
+    return jobs.revise(connection, job_id, spec, now_ms)
 
 
 def confirm(connection: Connection, job_id: int, trial: int | None, now_ms: int) -> Job:
@@ -105,7 +125,7 @@ def accept(connection: Connection, item_ids: Sequence[int], now_ms: int) -> int:
     return accepted
 
 
-def has_work(connection: Connection, job_ids: Sequence[int]) -> bool:
+def has_work(connection: Connection, job_ids: Iterable[int]) -> bool:
     """Whether a worker has something to do for one of these jobs: items to send, or what is under way to look after."""
     return any(
         job.state in (JobState.QUEUED, JobState.RUNNING, JobState.FINISHING)
@@ -114,6 +134,12 @@ def has_work(connection: Connection, job_ids: Sequence[int]) -> bool:
         for job_id in job_ids
         for job in (jobs.get(connection, job_id),)
     )
+
+
+def _check_chats(connection: Connection, spec: JobSpec) -> None:
+    named = [int(source.value) for source in spec.sources if source.kind is SourceKind.CHAT]
+    for chat_id in [*named, *([] if spec.chat_id is None else [spec.chat_id])]:
+        chats.get(connection, chat_id)
 
 
 def _changeable(connection: Connection, job_id: int) -> Job:

@@ -77,8 +77,11 @@ def check_template(template: Template) -> None:
     """Make sure that a template can be kept and used.
 
     Raises:
-        UsageError: It has no name that fits a line.
+        UsageError: It has no name that fits a line, or its recipe lacks something.
     """
+    from holychat.jobs import recipes
+
+    recipes.check(template.recipe)
     if not template.name.strip() or clean_line(template.name, _LONGEST_NAME) != template.name:
         raise UsageError("A template needs a name of one line", f"Up to {_LONGEST_NAME} characters.")
 

@@ -34,6 +34,10 @@ def check(spec: JobSpec, info: ProviderInfo) -> None:
         raise UsageError(problem)
     if spec.out_format not in OUT_FORMATS:
         raise UsageError(f"Results cannot be written as {clean_line(spec.out_format, 40)!r}", "Try jsonl or csv.")
+    if spec.out:
+        from holychat.jobs.export import format_of
+
+        format_of(spec.out, spec.out_format)
     if not spec.sources:
         raise UsageError("There are no documents", "Name files or folders.")
     requests = [source.kind is SourceKind.REQUESTS for source in spec.sources]

@@ -11,7 +11,7 @@ from holychat.domain.jobs import ItemState, Job, JobState
 from holychat.errors import StoreError
 from holychat.jobs import commands, conversation, ordering, views
 from holychat.jobs.reading import FAILED, JobReading
-from holychat.store import jobs, templates
+from holychat.store import items, jobs, templates
 from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class JobService(JobReading):
             UsageError: It cannot be worked at: an unknown provider, no such file, a recipe that lacks something.
         """
         spec = await self._checked(spec)
-        return await self._database.write(lambda c: jobs.create(c, spec, _now_ms()))
+        return await self._database.write(lambda c: commands.create(c, spec, _now_ms()))
 
     async def revise(self, job_id: int, spec: JobSpec) -> Job:
         """Order a draft differently.
@@ -77,7 +77,7 @@ class JobService(JobReading):
             UsageError: As for `create`, or it is no draft any more.
         """
         spec = await self._checked(spec)
-        return await self._database.write(lambda c: jobs.revise(c, job_id, spec, _now_ms()))
+        return await self._database.write(lambda c: commands.revise(c, job_id, spec, _now_ms()))
 
     async def preview(self, spec: JobSpec, *, progress: Callable[[int], None] | None = None) -> Estimate:
         """What an order would take, without writing anything down; see `create` and `estimate`.
@@ -201,8 +201,14 @@ class JobService(JobReading):
 
     async def accept(self, item_ids: Sequence[int]) -> int:
         """Take what arrived of answers in doubt as the answers; how many there were."""
-        accepted = await self._database.write(lambda c: commands.accept(c, item_ids, _now_ms()))
-        if accepted:
+
+        def unit(connection: Connection) -> tuple[int, bool]:
+            job_ids = {item.job_id for item in items.select(connection, item_ids)}
+            accepted = commands.accept(connection, item_ids, _now_ms())
+            return accepted, bool(accepted) and commands.has_work(connection, job_ids)
+
+        accepted, to_do = await self._database.write(unit)
+        if to_do:
             await self.ensure_worker()
         return accepted
 
@@ -236,7 +242,7 @@ class JobService(JobReading):
         Raises:
             UsageError: It has no name, or its recipe lacks something.
         """
-        conversation.check_template(template)
+        await asyncio.to_thread(conversation.check_template, template)
         await self._database.write(lambda c: templates.save(c, template, _now_ms()))
 
     async def delete_template(self, name: str) -> None:
