@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from holychat.chat.context import ContextMeter
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
     from holychat.jobs.service import JobService
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from holychat.providers.registry import ProviderRegistry
     from holychat.settings import Settings
     from holychat.store.database import Database
+    from holychat.store.owners import Owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Services:
     keychain: KeyChain
     registry: ProviderRegistry
     costs: Costs
+    context: ContextMeter
     chats: ChatService
     jobs: JobService
 
@@ -76,24 +80,32 @@ def open_services(
     Raises:
         StoreError: The database cannot be opened; see its subclasses.
     """
+    from holychat.chat.context import ContextMeter
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
     from holychat.jobs.service import JobService
     from holychat.log import Masker
     from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
-    from holychat.store.database import Database
-    from holychat.store.messages import interrupt_replies_of, streaming_owners
-    from holychat.store.owners import Owners
 
     masker = masker or Masker()
     keychain = KeyChain(settings, masker, environ)
     registry = ProviderRegistry(settings, keychain, masker, environ)
-    database = Database.open(None if in_memory else paths.database)
-    owners = Owners(None if in_memory else paths.locks)
-    if database.read_now(streaming_owners):
-        database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
+    database, owners = _open_store(None if in_memory else paths.database, None if in_memory else paths.locks)
     costs = Costs(database, settings)
     chats = ChatService(database, owners, registry, keychain, settings, costs)
     jobs = JobService(database, registry, keychain, settings, paths, costs)
-    return Services(paths, settings, masker, database, keychain, registry, costs, chats, jobs)
+    context = ContextMeter(database, registry, costs)
+    return Services(paths, settings, masker, database, keychain, registry, costs, context, chats, jobs)
+
+
+def _open_store(path: Path | None, locks: Path | None) -> tuple[Database, Owners]:
+    """The history; replies of processes that died meanwhile become interrupted ones."""
+    from holychat.store.database import Database
+    from holychat.store.messages import interrupt_replies_of, streaming_owners
+    from holychat.store.owners import Owners
+
+    database, owners = Database.open(path), Owners(locks)
+    if database.read_now(streaming_owners):
+        database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
+    return database, owners

@@ -25,6 +25,14 @@ def money_text(cost: Cost | None) -> str:
     return f"{about}${dollars:,}.{digits:0<2}"
 
 
+def bar(part: int, whole: int, width: int) -> str:
+    """A bar of blocks, `part` of `whole` of `width` cells long, to an eighth of a cell; something is never nothing."""
+    if part <= 0 or whole <= 0 or width <= 0:
+        return ""
+    eighths = max(1, round(min(part, whole) * width * 8 / whole))
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
 def usd(cost: Cost | None) -> float | None:
     """A cost for programs, in dollars; None where it is unknown."""
     return None if cost is None else cost.micros / _MILLION

@@ -15,7 +15,7 @@ from holychat.domain.usage import Cost
 from holychat.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from holychat.domain.usage import Usage
     from holychat.settings import PriceSettings
@@ -51,6 +51,13 @@ class _ModelRow(msgspec.Struct, forbid_unknown_fields=True):
     date: str = ""
 
 
+class _Figure(msgspec.Struct, forbid_unknown_fields=True):
+    what: str
+    models: list[str]
+    tokens: int
+    day: str
+
+
 class _ProviderTable(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     date: str
@@ -58,6 +65,7 @@ class _ProviderTable(msgspec.Struct, forbid_unknown_fields=True):
     batch: str = "1"
     """Share of the price that a batch costs; "1": no batch price is documented."""
     batch_source: str = ""
+    published: list[_Figure] = []
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,6 +81,7 @@ class _Catalog:
     context: Mapping[str, int]
     longest_answer: Mapping[str, int]
     aliases: Mapping[str, str]
+    published: Mapping[str, Sequence[_Figure]]
 
 
 class PriceBook:
@@ -160,6 +169,17 @@ class PriceBook:
         """Providers of which prices are known."""
         return tuple(sorted({where for where, _ in _catalog().prices} | {where for where, _ in self._own}))
 
+    def published(self, provider: str, models: Iterable[str], tokens_per_day: int) -> tuple[tuple[str, int], ...]:
+        """Costs per day that were published for such a load at a provider: what they are of, and micro-dollars."""
+        names = set(models)
+        figures = _catalog().published.get(provider, ())
+        meant = (f for f in figures if f.tokens == tokens_per_day and names.issuperset(f.models))
+        return tuple((figure.what, to_micros(Decimal(figure.day))) for figure in meant)
+
+    def first_listed(self, provider: str) -> str:
+        """The model that a provider's list begins with, or ""."""
+        return next((name for where, name in _catalog().prices if where == provider), "")
+
     def _listed(self, provider: str, name: str) -> Price | None:
         listed = _catalog().prices
         return next((listed[provider, other] for other in model_names(name) if (provider, other) in listed), None)
@@ -227,7 +247,8 @@ def _catalog() -> _Catalog:
         for name, provider in table.providers.items()
         for row in provider.models
     }
-    return _Catalog(prices, table.context, table.longest_answer, table.aliases)
+    published = {name: provider.published for name, provider in table.providers.items()}
+    return _Catalog(prices, table.context, table.longest_answer, table.aliases, published)
 
 
 def _listed_price(provider: _ProviderTable, row: _ModelRow) -> Price:

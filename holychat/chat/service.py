@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.attachments import load_file
 from holychat.chat.export import as_json, as_markdown
-from holychat.chat.retry import RetryPolicy
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, Hit, ResultHit
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from holychat.chat.retry import RetryPolicy
     from holychat.chat.turn import Turn
     from holychat.chat.turns import Rows
     from holychat.credentials.chain import KeyChain
@@ -55,9 +55,7 @@ class ChatService:
         self._owners = owners
         self._costs = costs
         self._settings = settings
-        self._turns = Turns(
-            database, owners, registry, keychain, costs, policy or RetryPolicy(settings.network.retries)
-        )
+        self._turns = Turns(database, owners, registry, keychain, settings, costs, policy)
         self._closed = False
 
     # Chats
@@ -89,7 +87,7 @@ class ChatService:
         return await self._database.read(chats.last)
 
     async def unfinished(self) -> Chat | None:
-        """The last chat, if it holds a draft or an answer that broke off and was not looked at since."""
+        """The last chat, if it holds a draft or an answer that broke off unseen."""
         return await self._database.read(chats.unfinished)
 
     async def list(self, filter: str = "", limit: int = 50, offset: int = 0) -> Entries:  # noqa: A002
@@ -248,8 +246,6 @@ class ChatService:
             return None, messages.reopen_reply(connection, message, self._turns.new_reply(connection, chat_id))
 
         return await self._turns.begin(begin, stream=stream)
-
-    # Life
 
     async def recover(self) -> int:
         """Turn replies of processes that died into interrupted ones, with all that was checkpointed.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.journal import Journal
 from holychat.chat.prompt import build_request
+from holychat.chat.retry import RetryPolicy
 from holychat.chat.turn import Prepared, Turn
 from holychat.errors import StoreError, UsageError
 from holychat.store import chats, messages
@@ -19,11 +20,11 @@ from holychat.store.messages import NewReply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holychat.chat.retry import RetryPolicy
     from holychat.credentials.chain import KeyChain
     from holychat.domain.chat import ChatOptions, Message
     from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
+    from holychat.settings import Settings
     from holychat.store.database import Connection, Database
     from holychat.store.owners import Owners
 
@@ -46,15 +47,16 @@ class Turns:
         owners: Owners,
         registry: ProviderRegistry,
         keychain: KeyChain,
+        settings: Settings,
         costs: Costs,
-        policy: RetryPolicy,
+        policy: RetryPolicy | None,
     ) -> None:
         self._database = database
         self._owners = owners
         self._registry = registry
         self._keychain = keychain
         self._costs = costs
-        self._policy = policy
+        self._policy = policy or RetryPolicy(settings.network.retries)
         self._turns: dict[int, Turn] = {}
         """By answer."""
 

@@ -36,6 +36,8 @@ class Question:
     stream: bool
     as_json: bool
     save: bool
+    over_limit: bool
+    """Whether it is asked whatever the limits per day and month say."""
 
     def options(self, before: ChatOptions) -> ChatOptions:
         """Options of the chat: what it had, or starts with, changed by what the command line says."""
@@ -74,6 +76,7 @@ provider, 5 unreachable or server failure after retries, 6 reply cut short (what
 @click.option("--no-stream", is_flag=True, help="Ask for the reply in one piece.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, at the end.")
 @click.option("--no-save", is_flag=True, help="Leave no trace in the history.")
+@click.option("--over-limit", is_flag=True, help="Ask even where a limit per day or month would hold it.")
 @click.option(
     "-c", "--continue", "chat", type=TEXT, is_flag=False, flag_value=LAST, default=None, metavar="[CHAT]",
     help="Go on with the last chat, or with the chat of that number.",
@@ -92,6 +95,7 @@ def ask(
     no_stream: bool,
     as_json: bool,
     no_save: bool,
+    over_limit: bool,
 ) -> int:
     """Ask one question; the reply streams to stdout and nothing else does.
 
@@ -104,7 +108,7 @@ def ask(
     question = Question(
         text=_with_input(prompt, bool(files)), files=files, chat_id=chat_id, continues=chat is not None,
         provider=provider, model=model, system=system, temperature=temperature, max_tokens=max_tokens,
-        stream=not no_stream, as_json=as_json, save=not no_save,
+        stream=not no_stream, as_json=as_json, save=not no_save, over_limit=over_limit,
     )  # fmt: skip
     from holychat.cli.reply import answer
 

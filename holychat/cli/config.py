@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.settings import Settings
 
-_SECTIONS = ("network", "chat", "jobs", "webhooks", "ui", "keys")
+_SECTIONS = ("network", "chat", "limits", "jobs", "webhooks", "ui", "keys")
 
 
 @click.group()
@@ -55,7 +56,10 @@ def show(session: Session, as_json: bool) -> None:
     values = tuple(settings_in_force(session))
     if as_json:
         session.out.json(
-            {f"{value.section}.{value.name}": {"value": value.value, "source": value.source} for value in values}
+            {
+                f"{value.section}.{value.name}": {"value": _plain(value.value), "source": value.source}
+                for value in values
+            }
         )
         return
     session.out.line(f"# {session.paths.config_file}{'' if session.paths.config_file.exists() else ' (not there)'}")
@@ -84,9 +88,13 @@ class Setting:
 
         name = self.name if self.name.replace("_", "").replace("-", "").isalnum() else to_json(self.name)
         if self.value is None:
-            decided = "not set" if self.section == "jobs" else "left to the provider"
+            decided = "not set" if self.section in ("jobs", "limits") else "left to the provider"
             return f"# {name}: {decided}".ljust(50) + f"  # {self.source}"
         return f"{name} = {_toml_value(self.value)}".ljust(50) + f"  # {self.source}"
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _toml_value(value: Any) -> str:
@@ -96,7 +104,7 @@ def _toml_value(value: Any) -> str:
         return f"[{', '.join(map(to_json, value))}]"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{to_json(name)} = {to_json(item)}" for name, item in value.items()) + " }"
-    return to_json(value)
+    return to_json(_plain(value))
 
 
 def settings_in_force(session: Session) -> Iterator[Setting]:
@@ -117,6 +125,11 @@ def settings_in_force(session: Session) -> Iterator[Setting]:
                 "config.toml" if name in own else "default"
             )
             yield Setting(section, name, value, source)
+    for provider, models in settings.prices.items():
+        for model, row in models.items():
+            for name in row.__struct_fields__:
+                if (value := getattr(row, name)) is not None:
+                    yield Setting(f'prices.{provider}."{model}"', name, value, "config.toml")
     yield from _providers(session, written.get("providers", {}))
 
 

@@ -125,8 +125,11 @@ def _permissions(topic: str, path: Path) -> Finding:
 
 
 def _settings(session: Session) -> Finding:
+    from holychat.catalog.prices import PriceBook
+
     try:
         known = {info.name for info in session.registry.infos()}
+        PriceBook(session.settings.prices)
     except SettingsError as error:
         from holychat.settings import Settings
 

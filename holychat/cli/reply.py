@@ -13,7 +13,7 @@ from holychat.cli.history import find_chat
 from holychat.cli.output import LiveOutput, OutputLost, ReaderGone
 from holychat.domain.chat import MessageState
 from holychat.domain.events import RetryScheduled, TextDelta, TurnEnded
-from holychat.errors import ExitCode, HolychatError
+from holychat.errors import ExitCode, HolychatError, LimitReached
 
 if TYPE_CHECKING:
     from holychat.chat.turn import Turn
@@ -39,8 +39,15 @@ async def answer(session: Session, services: Services, question: Question) -> in
     """
     with _Interruption() as interruption:
         chat = await _chat_for(session, services, question)
+        await _look_ahead(session, services, question, chat)
         # The draft, if there is one, is not this question but what someone is writing in a window.
-        turn = await services.chats.send(chat.id, question.text, question.files, stream=question.stream, draft=("", ""))
+        try:
+            turn = await services.chats.send(
+                chat.id, question.text, question.files, stream=question.stream, draft=("", "")
+            )
+        except LimitReached as held:
+            held.hint = f"`--over-limit` asks all the same. {held.hint}"
+            raise
         interruption.attach(turn)
         try:
             message = await _Printer(session, turn, live=not question.as_json).run(interruption.happened)
@@ -55,6 +62,18 @@ async def answer(session: Session, services: Services, question: Question) -> in
             lost.hint = f"The reply is kept: `holychat history show {chat.id}`." if question.save else ""
             raise
         return interruption.status or status
+
+
+async def _look_ahead(session: Session, services: Services, question: Question, chat: Chat) -> None:
+    """Tell of limits that are nearly used up and of a request that will not fit; let it pass where that was asked."""
+    if question.over_limit:
+        services.costs.allow_one()
+    for limit in await services.costs.limits():
+        if limit.near:
+            session.warn(limit.text())
+    use = await services.context.upcoming(chat.id, chat.options, question.text, question.files)
+    if use is not None and use.too_long:
+        session.warn(use.text())
 
 
 async def _chat_for(session: Session, services: Services, question: Question) -> Chat:

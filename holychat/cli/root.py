@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "holychat.cli.keys:keys",
     "history": "holychat.cli.history:history",
     "batch": "holychat.cli.batch:batch",
+    "cost": "holychat.cli.cost:cost",
     "worker": "holychat.cli.worker:worker",
     "config": "holychat.cli.config:config",
     "doctor": "holychat.cli.doctor:doctor",

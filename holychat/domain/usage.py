@@ -44,3 +44,34 @@ class Timing:
             return None
         streamed_ms = self.elapsed_ms - self.first_token_ms
         return output_tokens * 1000 / streamed_ms if output_tokens > 1 and streamed_ms >= _SHORTEST_MS else None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """How much of what a model can read and write the next request would take."""
+
+    tokens: int
+    """Of the conversation and what is to be sent, estimated where it was not reported."""
+    window: int
+    """Tokens that the model reads and writes at most."""
+    answer: int = 0
+    """Longest answer that was asked for; 0: none in particular."""
+    model: str = ""
+
+    @property
+    def percent(self) -> int:
+        """Whole per cent of the window, rounded up."""
+        return -(-self.tokens * 100 // self.window)
+
+    @property
+    def too_long(self) -> bool:
+        """Whether it will not fit, with the answer that was asked for."""
+        return self.tokens + self.answer > self.window
+
+    def text(self) -> str:
+        """A warning for people."""
+        answer = f" and an answer of up to {self.answer:,}" if self.answer else ""
+        return (
+            f"About {self.tokens:,} tokens would be sent{answer}, but {self.model or 'the model'} reads and writes "
+            f"{self.window:,} at most: the provider may refuse it or cut it silently."
+        )

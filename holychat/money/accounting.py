@@ -55,8 +55,7 @@ class Accounting:
 
     def price(self, provider: str, model: str, usage: Usage) -> Cost | None:
         """What the usage costs, or None where the price is unknown."""
-        cost = self.prices.cost_of(provider, model, usage)
-        return cost if cost is None or not usage.estimated else replace(cost, estimated=True)
+        return self.prices.cost_of(provider, model, usage)
 
     def sample(
         self, provider: str, model: str, reported: Usage | None, prompt: Sequence[PromptMessage]
