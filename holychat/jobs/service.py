@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 from holychat.domain.jobs import ItemState, Job, JobState
-from holychat.errors import StoreError
 from holychat.jobs import commands, conversation, ordering, views
 from holychat.jobs.reading import FAILED, JobReading
+from holychat.jobs.sweeping import Sweeper
 from holychat.store import items, jobs, templates
 from holychat.store.item_moves import Chosen
 
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_log = logging.getLogger(__name__)
-
-_ERASED_AT_ONCE = 500
-"""Items of a deleted job that go in one transaction: some 30 ms."""
 _SWEEP_SECONDS = 2.0
 """How long deleting waits for the rows to go; they go on going afterwards."""
 
@@ -57,7 +52,7 @@ class JobService(JobReading):
         self._registry = registry
         self._keychain = keychain
         self._paths = paths
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeper = Sweeper(database)
 
     # Orders
 
@@ -143,20 +138,11 @@ class JobService(JobReading):
                 raise jobs.impossible(job, "deleted", "Cancel it first.")
 
         await self._database.write(hide)
-        if self._sweeping is None or self._sweeping.done():
-            self._sweeping = asyncio.create_task(self.sweep())
-        await asyncio.wait([self._sweeping], timeout=_SWEEP_SECONDS)
+        await self._sweeper.sweep(_SWEEP_SECONDS)
 
     async def sweep(self) -> None:
-        """Take away the rows of deleted jobs, in transactions so small that nobody else waits for them.
-
-        What a process that ended leaves of this, the next one that begins it does. Never fails.
-        """
-        try:
-            while not self._closed and await self._database.write(lambda c: jobs.erase_some(c, _ERASED_AT_ONCE)):
-                pass
-        except StoreError as error:
-            _log.warning("rows of a deleted job are still there: %s", error.title)
+        """Take away what is left of deleted jobs; an app does it when it starts. Never fails."""
+        await self._sweeper.sweep()
 
     # Items
 
@@ -276,8 +262,7 @@ class JobService(JobReading):
     async def close(self) -> None:
         """End what watches and what sweeps; the database belongs to whoever opened it."""
         self._closed = True
-        if self._sweeping is not None:
-            await asyncio.wait([self._sweeping])
+        await self._sweeper.close()
 
     async def _checked(self, spec: JobSpec) -> JobSpec:
         info = self._registry.info(spec.provider)
