@@ -346,7 +346,7 @@ class Document:
     failure: Failure | None = None
     """Why it can never be sent; it is listed as failed."""
     skipped: str = ""
-    """Why it is listed as skipped: a picture or an empty file that was found, not named. Empty: it is to be sent."""
+    """Why it is listed as skipped: a picture or an empty file that was found, not named."""
 
 
 @dataclass(frozen=True, slots=True)

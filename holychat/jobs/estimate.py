@@ -10,12 +10,13 @@ from holychat.domain.jobs import Document, JobSpec, Kind, Priority
 from holychat.domain.usage import Cost, Usage
 from holychat.jobs import documents, recipes, requests, split
 from holychat.jobs.documents.kinds import ending
+from holychat.jobs.documents.options import ReadLimits, WalkOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from holychat.domain.failures import Failure
-    from holychat.jobs.documents import ChatTexts, DocumentText, ReadLimits, WalkOptions
+    from holychat.jobs.documents import ChatTexts, DocumentText
 
 SAMPLE = 50
 """Files that are read; from these on the tokens of the others follow from their sizes."""
@@ -26,6 +27,7 @@ ASSUMED_PER_MINUTE = (60.0, 600.0)
 """Answers per minute of a provider that nothing is known of, slow and fast."""
 _KNOWN_SPREAD = (0.5, 0.95)
 """How much of a known rate is used, at worst and at best."""
+_OFFLINE = "offline"
 _OFFLINE_PER_MINUTE = (600.0, 6000.0)
 _SECONDS_PER_ANSWER = 3.0
 """A job of one document takes at least that long at a provider."""
@@ -42,6 +44,24 @@ class Prices(Protocol):
 
     def context_window(self, model: str, provider: str = "") -> int | None:
         """Tokens that a model reads and writes at most; None: unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an estimate can rest on besides the job itself and the prices."""
+
+    options: WalkOptions = field(default_factory=WalkOptions)
+    limits: ReadLimits = field(default_factory=ReadLimits)
+    chat_texts: ChatTexts | None = None
+    """The messages of chats."""
+    assumed_context: int = 8192
+    """Tokens that a model of unknown context reads and writes."""
+    requests_per_minute: float | None = None
+    """The rate that is known to be allowed, or was measured; None: an assumption is made."""
+    concurrency: int | None = None
+    """Requests at once at most, where the settings say so."""
+    measure: Callable[[str], int] = estimate_tokens
+    """Tokens of a text, for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +208,8 @@ class _Tally:
 def estimate(
     spec: JobSpec,
     prices: Prices,
+    known: Known | None = None,
     *,
-    options: WalkOptions | None = None,
-    limits: ReadLimits | None = None,
-    chat_texts: ChatTexts | None = None,
-    assumed_context: int = 8192,
-    requests_per_minute: float | None = None,
-    concurrency: int | None = None,
-    measure: Callable[[str], int] = estimate_tokens,
     progress: Callable[[int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Estimate:
@@ -204,31 +218,32 @@ def estimate(
     Args:
         spec: The job, with its model filled in.
         prices: What is known of models.
-        options: How folders are walked.
-        limits: What reading a document may take.
-        chat_texts: The messages of chats.
-        assumed_context: Tokens that a model of unknown context reads and writes.
-        requests_per_minute: The rate that is known to be allowed, or was measured; None: an assumption is made.
-        concurrency: Requests at once at most, where that is set.
-        measure: Tokens of a text, for this model.
+        known: What is known besides; None: nothing.
         progress: Called now and then with the number of documents so far.
         cancelled: Asked now and then; once it is true the estimate is of what was listed until then, and says so.
 
     Raises:
         UsageError: The recipe cannot be followed.
     """
-    recipes.check(spec.recipe, offline=spec.provider == "offline")
+    recipes.check(spec.recipe, offline=spec.provider == _OFFLINE)
+    known = known or Known()
     window = prices.context_window(spec.model, spec.provider)
-    around = sum(measure(part.text) + 4 for part in recipes.messages(spec.recipe, "name", "path", ""))
-    room = recipes.room(spec.recipe, window or assumed_context, around)
-    tally = _Tally(spec, around, room, limits or documents.ReadLimits(), measure)
-    listing = documents.listed(spec.sources, options, chat_texts=chat_texts)
-    whole = _count(tally, listing, progress, cancelled)
+    around = sum(known.measure(part.text) + 4 for part in recipes.messages(spec.recipe, "name", "path", ""))
+    room = recipes.room(spec.recipe, window or known.assumed_context, around)
+    tally = _Tally(spec, around, room, known.limits, known.measure)
+    whole = _count(
+        tally, documents.listed(spec.sources, known.options, chat_texts=known.chat_texts), progress, cancelled
+    )
     tally.rest()
-    rate = requests_per_minute or spec.limits.requests_per_minute
+    return _told(tally, prices, known, window, whole=whole)
+
+
+def _told(tally: _Tally, prices: Prices, known: Known, window: int | None, *, whole: bool) -> Estimate:
+    spec = tally.spec
+    rate = known.requests_per_minute or spec.limits.requests_per_minute
     usage = Usage(tally.input_tokens, tally.output_tokens, estimated=True)
     live = prices.cost_of(spec.provider, spec.model, usage)
-    warnings = _warnings(spec, tally, live, window, assumed_context)
+    warnings = _warnings(spec, tally, live, window, known.assumed_context)
     if not whole:
         warnings.append("Counting was stopped: there are more documents.")
     return Estimate(
@@ -238,7 +253,7 @@ def estimate(
         output_tokens=tally.output_tokens,
         live=live,
         batch=prices.batch_cost_of(spec.provider, spec.model, usage),
-        seconds=_seconds(spec, tally.requests, rate, concurrency or spec.limits.concurrency),
+        seconds=_seconds(spec, tally.requests, rate, spec.limits.concurrency or known.concurrency),
         rate_known=rate is not None,
         sampled=tally.sampled,
         parts=tally.parts,
@@ -271,7 +286,7 @@ def _count(
 def _seconds(spec: JobSpec, count: int, rate: float | None, concurrency: int | None) -> tuple[int, int] | None:
     if not count:
         return None
-    if spec.provider == "offline":
+    if spec.provider == _OFFLINE:
         slow, fast = _OFFLINE_PER_MINUTE
     elif rate is not None:
         slow, fast = (rate * part for part in _KNOWN_SPREAD)
@@ -279,21 +294,19 @@ def _seconds(spec: JobSpec, count: int, rate: float | None, concurrency: int | N
         slow, fast = ASSUMED_PER_MINUTE
         if spec.priority is Priority.LOW:
             slow /= 2
-    least = (
-        0.0 if spec.provider == "offline" else _SECONDS_PER_ANSWER * (-(-count // concurrency) if concurrency else 1)
-    )
+    least = 0.0 if spec.provider == _OFFLINE else _SECONDS_PER_ANSWER * (-(-count // concurrency) if concurrency else 1)
     return (max(1, round(max(least, 60 * count / fast))), max(1, round(max(2 * least, 60 * count / slow))))
 
 
 def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | None, assumed_context: int) -> list[str]:
     warnings = []
-    if spec.provider == "offline":
+    if spec.provider == _OFFLINE:
         warnings.append("The offline provider quotes sentences of the documents; it is not a language model.")
     elif live is None:
         warnings.append(
             f"The price of {spec.model or 'the model'} at {spec.provider} is unknown: a budget cannot hold."
         )
-    if window is None and spec.provider != "offline":
+    if window is None and spec.provider != _OFFLINE:
         warnings.append(
             f"The context of {spec.model or 'the model'} is unknown; {assumed_context:,} tokens are assumed."
         )

@@ -57,7 +57,9 @@ def body_request(body_json: str) -> ReplyRequest:
         temperature=_number(body, "temperature", MAX_TEMPERATURE),
         max_tokens=_limit(body),
         parameters=tuple(
-            (name, json.dumps(value)) for name, value in body.items() if name not in _OWN and value is not None
+            (name, json.dumps(value))
+            for name, value in body.items()
+            if name not in _OWN and name not in _REFUSED and value is not None
         ),
     )
 

@@ -77,9 +77,7 @@ async def estimate(
             loop.call_soon_threadsafe(progress, count)
 
     def count() -> Estimate:
-        return estimating.estimate(
-            spec,
-            costs.prices,
+        known = estimating.Known(
             options=documents.WalkOptions(max_bytes=jobs_settings.max_document_bytes),
             limits=documents.ReadLimits(max_bytes=jobs_settings.max_document_bytes),
             chat_texts=chat_texts(database),
@@ -87,9 +85,8 @@ async def estimate(
             requests_per_minute=jobs_settings.requests_per_minute.get(spec.provider),
             concurrency=jobs_settings.max_concurrency,
             measure=lambda text: costs.tokens.text(text, spec.model),
-            progress=tell,
-            cancelled=stop.is_set,
         )
+        return estimating.estimate(spec, costs.prices, known, progress=tell, cancelled=stop.is_set)
 
     try:
         return await asyncio.to_thread(count)

@@ -19,8 +19,9 @@ from holychat.jobs.documents.problems import DOCS_EXTRA, DocumentProblem, failur
 if TYPE_CHECKING:
     from holychat.jobs.documents.options import ReadLimits
 
-_SMALL = 128 * 1024
-"""Bytes of an HTML file that is not worth a process of its own."""
+_SMALL = 16 * 1024
+"""Bytes of an HTML file that is not worth a process of its own. Python's parser takes time with the square of the size
+for some broken pages: half a second for these, and twenty for a hundred kilobytes."""
 _LIBRARIES = {"pdf": ("pypdf", "PDF"), "docx": ("docx", "DOCX")}
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 

@@ -22,6 +22,7 @@ _LISTS = frozenset(("ul", "ol", "menu"))
 class _List:
     number: int | None
     """Of the next item; None: bullets."""
+    begun: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ class Writer:
             self._code += 1
         elif tag == "blockquote":
             self._paragraph()
+            self._separate()  # before the quotation, not in it
             self._quotes += 1
         elif tag in _BLOCKS:
             self._paragraph() if not self._marker else self._flush()
@@ -130,6 +132,9 @@ class Writer:
         if not self._lists:
             self._lists.append(_List(None))
         around = self._lists[-1]
+        if around.begun:
+            self._blank = False  # items stand together, whatever is in them
+        around.begun = True
         self._marker = "- " if around.number is None else f"{around.number}. "
         if around.number is not None:
             around.number += 1
@@ -210,12 +215,17 @@ class Writer:
             marker, self._marker = self._marker, ""
             self._put(text, marker)
 
+    def _separate(self) -> None:
+        if self._blank and self._lines and self._lines[-1]:
+            self._lines.append(("> " * self._quotes).rstrip())
+        self._blank = False
+
     def _put(self, text: str, marker: str = "") -> None:
         if not text:
             return
         item = bool(marker) and not marker.startswith("#")
-        if self._blank and self._lines and self._lines[-1] and not (item and len(self._lists) > 1):
-            self._lines.append(("> " * self._quotes).rstrip())
+        if not (item and len(self._lists) > 1):
+            self._separate()
         self._blank = False
         depth = len(self._lists) - (1 if item else 0)
         self._lines.append("> " * self._quotes + "  " * max(0, depth) + marker + text)

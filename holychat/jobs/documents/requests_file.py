@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from holychat.domain.jobs import Document
 from holychat.errors import UsageError
-from holychat.jobs import requests
 from holychat.jobs.documents.names import shown_name, stored_path
 from holychat.jobs.documents.problems import failure
 from holychat.jobs.documents.records import json_lines
+from holychat.jobs.requests import body_request
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _checked(line: Any) -> tuple[str, Failure | None]:
         return "", failure("RequestBroken", "It has no body", "The body holds the model and the messages.")
     text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
     try:
-        requests.body_request(text)
+        body_request(text)
     except UsageError as error:
         return text, failure("RequestBroken", error.title, error.hint)
     return text, None
