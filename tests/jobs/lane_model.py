@@ -200,7 +200,7 @@ def run(
     *,
     faults: Callable[[float], bool] = lambda _: False,
     seed: int = 1,
-    gap: float = 0.0,
+    echo: float = ECHO,
 ) -> Result:
     """Send `items` requests; refused ones go back to the queue.
 
@@ -211,7 +211,7 @@ def run(
         latency: Seconds of a reply.
         faults: Whether a request sent at a time gets a 500.
         seed: Of the latencies.
-        gap: Seconds that sending one costs the sender.
+        echo: Seconds until a refusal is known.
     """
     chance, order = random.Random(seed), itertools.count()
     now, left, done, refused, in_flight, most = 0.0, items, 0, 0, 0, 0
@@ -229,10 +229,9 @@ def run(
                 end = now + latency(chance)
                 hint = None
             else:
-                outcome, end, hint = Outcome.REFUSED, now + ECHO, quota.retry_after(now)
+                outcome, end, hint = Outcome.REFUSED, now + echo, quota.retry_after(now)
             heapq.heappush(ends, (end, next(order), ticket, outcome, quota.limits(now), hint))
             most = max(most, control.in_flight)
-            now += gap
             continue
         now = min(ready, ends[0][0] if ends else math.inf)
         assert now < 1e6, "the lane waits for ever"

@@ -104,7 +104,7 @@ class Control:
     def undo(self, ticket: Ticket) -> None:
         """It did not go after all."""
         self._leave(ticket)
-        self.gate.undone()
+        self.gate.undone(ticket.sent_at)
         self.pacer.undo(ticket.tokens)
 
     def give_back(
@@ -145,11 +145,12 @@ class Control:
     def _refused(self, now: float, ticket: Ticket, retry_after: float | None) -> None:
         self.pacer.settle(ticket.tokens, 0)
         crowded = self.window.refused(now, ticket.sent_at, ticket.level, self.in_flight)
-        if crowded:
+        if crowded and not self.gate.explains:
+            self.gate.undone(ticket.sent_at)
             # The window keeps the next one back; the rate was not too high.
             self.pacer.refused(now, ticket.sent_at, ticket.number, now, cut=False)
             return
-        self.gate.refused(now, ticket.sent_at, retry_after)
+        self.gate.refused(now, ticket.sent_at, ticket.level, retry_after)
         self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
 
     def _search(self) -> None:

@@ -17,6 +17,7 @@ _LONG = 2.0
 _LONG_WAIT = 5.0
 """Seconds of a Retry-After that tell of a quota and not of a rate."""
 _MINUTE = 60.0
+_NEARLY = 0.8
 _LOOK_AGAIN = 5
 """Every how many minutes a little more than the known quota is tried."""
 
@@ -32,6 +33,8 @@ class Gate:
         self._probe: float | None = None
         self._echo = 0.2
         self._shut_at: float | None = None
+        self._level = self._lowest = 0
+        """How many there were at once when it shut, and the fewest that were too many since."""
         self._minute = Minute()
 
     @property
@@ -39,10 +42,15 @@ class Gate:
         """Nothing goes through, for longer than a rate explains."""
         return self._shut_at is not None
 
+    @property
+    def explains(self) -> bool:
+        """A refusal now has its reason here, and not in how many there are at once."""
+        return self._streak > 1 or self._minute.is_used_up
+
     def ready_at(self, now: float) -> float:
         """When something may be sent, as far as this goes."""
         until = max(self._asked, self._paused, self._minute.used_up_until())
-        if self._streak >= _SHUT and self._probe is not None:
+        if self._probe is not None and (self._streak >= _SHUT or self.is_shut) and not self._minute.is_known:
             until = max(until, self._probe + self._survived())
         return until if until > now else now
 
@@ -50,13 +58,13 @@ class Gate:
         """A request is sent."""
         if self._streak and self._probe is not None and now >= self._probe + self._survived():
             self.accepted(now, self._probe)
-        self._minute.taken(now, turn=self._shut_at is None)
+        self._minute.taken(now, turn=self._shut_at is None or self._minute.is_known)
         if self._streak and self._probe is None:
             self._probe = now
 
-    def undone(self) -> None:
+    def undone(self, sent_at: float) -> None:
         """It was not sent after all."""
-        self._minute.count -= 1
+        self._minute.back(sent_at)
         self._probe = None
 
     def accepted(self, now: float, sent_at: float) -> None:
@@ -64,15 +72,16 @@ class Gate:
         if sent_at <= self._last_refusal:
             return
         if self._shut_at is not None:
-            if sent_at - self._shut_at >= _LONG and now - self._shut_at < 1.5 * _MINUTE:
-                self._minute.opened(sent_at)
+            long = _LONG <= sent_at - self._shut_at and now - self._shut_at < 1.5 * _MINUTE
+            if long and not self._minute.is_known:
+                self._minute.opened(sent_at, suspicious=self._lowest <= self._level / 2)
             self._shut_at = None
         self._streak = 0
         self._probe = None
 
-    def refused(self, now: float, sent_at: float, retry_after: float | None) -> None:
-        """A request was turned away."""
-        self._minute.count -= 1
+    def refused(self, now: float, sent_at: float, level: int, retry_after: float | None) -> None:
+        """A request, the `level`th at once, was turned away."""
+        self._minute.back(sent_at)
         self._echo += 0.3 * (min(now - sent_at, 2.0) - self._echo)
         self._probe = None
         if retry_after is not None:
@@ -81,13 +90,14 @@ class Gate:
             return
         self._streak += 1
         self._last_refusal = now
+        self._lowest = min(self._lowest, level)
         end = self._minute.end(now)
-        if end is not None:
-            self._paused = end
-        elif retry_after is None:
-            self._paused = now + min(_LONGEST_PAUSE, _PAUSE * 2 ** (self._streak - 1))
-        if self._shut_at is None and (end or self._streak >= _SHUT or (retry_after or 0) >= _LONG_WAIT):
-            self._shut_at = now
+        if retry_after is None:
+            self._paused = end or now + min(_LONGEST_PAUSE, _PAUSE * 2 ** (self._streak - 1))
+        asked_long = (retry_after or 0) >= _LONG_WAIT
+        if self._shut_at is None and (end or self._streak >= _SHUT or asked_long):
+            # Where the provider itself says for how long, that alone tells that there were not too many at once.
+            self._shut_at, self._level, self._lowest = now, level, 0 if asked_long else level
 
     def _survived(self) -> float:
         """Seconds after which a request that was not turned away is taken to be worked on."""
@@ -105,6 +115,18 @@ class Minute:
         self._quota: int | None = None
         self._more = 0
         self._quiet = 0
+        self._ended = False
+
+    @property
+    def is_known(self) -> bool:
+        """How many a minute, and when it begins."""
+        return self._quota is not None
+
+    @property
+    def is_used_up(self) -> bool:
+        """By all that is known or suspected no more goes through in this minute."""
+        known = self._quota or self._suspected
+        return known is not None and self.count >= _NEARLY * known
 
     def used_up_until(self) -> float:
         """When the next minute begins, where the quota of this one is used up."""
@@ -116,25 +138,35 @@ class Minute:
         """A request is sent. `turn`: a new minute may begin with it."""
         if self._begun is None or (turn and now >= self._begun + _MINUTE):
             self._look_again()
-            self._begun, self.count = now, 0
+            self._begun, self.count, self._ended = now, 0, False
         self.count += 1
 
-    def opened(self, at: float) -> None:
-        """After being shut for long, a request that was sent at `at` was the first to go through."""
-        if self._quota is None:
-            self._suspected = self.count - 1
-        self._begun, self.count = at, 1
+    def back(self, sent_at: float) -> None:
+        """A request of this minute did not go through."""
+        if self._begun is not None and sent_at >= self._begun:
+            self.count -= 1
+            if self._ended and self._quota is not None:
+                # It was counted in when the first one was turned away.
+                self._quota = max(1, self._quota - 1)
+
+    def opened(self, at: float, *, suspicious: bool) -> None:
+        """After being shut for long, a request that was sent at `at` was the first to go through.
+
+        `suspicious`: that it was shut is not explained by how many there were at once.
+        """
+        self._suspected = self.count - 1 if suspicious else None
+        self._begun, self.count, self._ended = at, 1, False
 
     def end(self, now: float) -> float | None:
         """Something was turned away: until when it stays like that, if a quota per minute explains it."""
         known = self._quota or self._suspected
         if known is None or self._begun is None:
             return None
-        if self.count < known / 2 or now > self._begun + _MINUTE:
-            # It is shut much earlier than the last time, so that was something else.
+        if not _NEARLY * known <= self.count <= max(known / _NEARLY, known + self._more) or now > self._begun + _MINUTE:
+            # It is shut much earlier or later than the last time, so that was something else.
             self._quota = self._suspected = None
             return None
-        self._quota, self._suspected = self.count, None
+        self._quota, self._suspected, self._ended = max(1, self.count), None, True
         self._more = self._quiet = 0
         return self._begun + _MINUTE
 

@@ -103,6 +103,7 @@ class Window:
             return False
         searching, self._searching = self._searching, False
         if sent_at <= self._cut_at:
+            self._size = float(max(1, min(others, self.size)))
             return None if self._cut_in_search else True
         if now - self._cut_at < _SOON:
             # The cut did not help, so there were not too many at once.
