@@ -287,9 +287,8 @@ class Progress:
     eta_ms: tuple[int, int] | None = None
     """Unix time in milliseconds between which it will end, early and late."""
     waiting_until_ms: int | None = None
-    """Nothing is sent before; the provider asked for it."""
+    """Nothing is sent before; `waiting_for` says in words why."""
     waiting_for: str = ""
-    """What is waited for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +326,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that was listed and not read yet, or that cannot be."""
+    """A document that was listed and not read yet, or that cannot be; its size is in bytes."""
 
     key: str
     """What it is, unique within its job: a path, or a file and a line. Listing the same again adds nothing."""
@@ -341,7 +340,6 @@ class Document:
     body: str = ""
     """The request body as JSON, for ready-made requests."""
     size: int | None = None
-    """Bytes."""
     mtime_ns: int | None = None
     failure: Failure | None = None
     """Why it can never be sent; it is listed as failed."""
