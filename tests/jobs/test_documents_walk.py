@@ -295,3 +295,13 @@ def test_what_is_not_there_is_refused_before_a_job_is_made(docs: Path) -> None:
         with pytest.raises(UsageError):
             check(source)
     check(Source(SourceKind.PATH, str(docs)))
+
+
+@pytest.mark.parametrize(
+    "kind", [SourceKind.PATH, SourceKind.GLOB, SourceKind.LIST, SourceKind.CSV, SourceKind.REQUESTS]
+)
+@pytest.mark.parametrize("value", ["/a\0b", "/a\ud800b", "/" + "x" * 5000, "/dev/null/x", "file:///%FF/%00", ""])
+def test_a_source_that_cannot_exist_is_a_failed_document(kind: SourceKind, value: str) -> None:
+    (found,) = listed([Source(kind, value)])
+    assert found.failure is not None
+    storable(found.key).encode()

@@ -17,11 +17,18 @@ _ADDRESS = "file://"
 
 def stored_path(path: str) -> str:
     """An absolute path as it is stored; `real_path` gives the path back."""
+    if path.isascii() and "\n" not in path and "\r" not in path:
+        return path
     try:
-        path.encode()
+        as_text = os.fsencode(path) == path.encode()
     except UnicodeEncodeError:
+        as_text = False
+    if as_text and "\n" not in path and "\r" not in path:
+        return path
+    try:
         return _ADDRESS + quote_from_bytes(os.fsencode(path))
-    return _ADDRESS + quote_from_bytes(os.fsencode(path)) if "\n" in path or "\r" in path else path
+    except UnicodeEncodeError:  # it is the name of no file
+        return replace_surrogates(path)
 
 
 def real_path(stored: str) -> str:

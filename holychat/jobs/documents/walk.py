@@ -48,8 +48,9 @@ def listed(
             yield from _of_source(source, own, chat_texts)
         except DocumentProblem as problem:
             # A file of records that cannot be opened, or that stops being readable half way.
-            path = stored_path(real_path(source.value))
-            yield Document(f"{path}#unreadable", _base(real_path(source.value)), path, failure=problem.failure)
+            yield _failed(real_path(source.value), problem.failure, "#unreadable")
+        except (OSError, ValueError) as error:
+            yield _failed(real_path(source.value), of_os_error(error), "#unreadable")
 
 
 def check(source: Source) -> None:
