@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.batch_shell import SEA, STARS, TEA, BatchShell
 from tests.cli.shell import KEY, Shell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.loopback import Loopback
 
 
@@ -24,4 +27,12 @@ def shell() -> Shell:
 def connected(shell: Shell, loopback: Loopback) -> Shell:
     """With a key and an address that leads to the loopback server."""
     shell.set(HOLYSHEEP_BASE_URL=loopback.base_url, HOLYSHEEP_API_KEY=KEY)
+    return shell
+
+
+@pytest.fixture
+def desk(private_environment: Path, tmp_path: Path) -> BatchShell:
+    """A shell with three documents in a folder."""
+    shell = BatchShell(private_environment, tmp_path / "documents")
+    shell.write(sea=SEA, stars=STARS, tea=TEA)
     return shell
