@@ -34,6 +34,7 @@ BROAD_HANDLERS: dict[str, str] = {
     "holychat/jobs/preparing.py::prepare": "worker item: its document",
     "holychat/jobs/sender.py::_send": "worker item: its request",
     "holychat/jobs/answers.py::read_answer": "worker item: its answer",
+    "holychat/jobs/threads.py::_run": "hands it on to the one who awaits the result, as every executor does",
     "holychat/runner.py::_work": "hands it on to the one who awaits the result, as every executor does",
     "holychat/credentials/keyring_access.py::_call": "keyring call",
     "holychat/credentials/keyring_access.py::run": "keyring call (the thread inside)",

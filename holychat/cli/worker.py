@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _TAKE_SECONDS = 2.0
 """Somebody who only looks whether the lock is free holds it for a moment."""
 _TAKE_OVER_SECONDS = 30.0
+_SWITCH_SECONDS = 0.001
+"""How long a thread may compute while the event loop waits; at Python's own 5 ms every answer waits for that."""
 
 
 @click.command(short_help="Work at background jobs in the foreground, for a service manager.")
@@ -47,6 +49,7 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
         desk = logging.getLogger("holychat.jobs")
         desk.setLevel(logging.INFO)
         desk.addHandler(plain_lines(lambda line: session.out.notice(session.masker(line))))
+    sys.setswitchinterval(_SWITCH_SECONDS)
     lock = WorkerLock(session.paths)
     if not lock.take(_TAKE_OVER_SECONDS if take_over else _TAKE_SECONDS):
         if not detached:

@@ -15,6 +15,7 @@ from holychat.errors import HolychatError
 from holychat.jobs import documents
 from holychat.jobs.documents import ChatText, WalkOptions
 from holychat.jobs.preparing import Incomplete, Preparer, load
+from holychat.jobs.threads import WorkThread
 from holychat.store import ledger_jobs, ledger_tree, messages
 
 if TYPE_CHECKING:
@@ -65,12 +66,17 @@ class Feeder:
 
     async def run(self) -> None:
         """Supply the job until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            if not self.listed:
-                tasks.create_task(self._list())
-            while True:
-                await self._wake_up()
-                await self._fill()
+        reading, listing = WorkThread("documents"), WorkThread("listing")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if not self.listed:
+                    tasks.create_task(self._list(listing))
+                while True:
+                    await self._wake_up()
+                    await self._fill(reading)
+        finally:
+            reading.end()
+            listing.end()
 
     async def _wake_up(self) -> None:
         while not self._run.wants() or (self.is_empty and not self._again):
@@ -79,7 +85,7 @@ class Feeder:
                 return
             await self._wake.wait()
 
-    async def _fill(self) -> None:
+    async def _fill(self, reading: WorkThread) -> None:
         if self._again:
             self._again = False
             self._after = _START
@@ -98,7 +104,7 @@ class Feeder:
         fresh = [one for one in loaded if not self._run.in_hand(one.row.id)]
         if not fresh:
             return
-        prepared = await asyncio.to_thread(lambda: list(self._preparer.prepare(fresh)))
+        prepared = await reading.run(lambda: list(self._preparer.prepare(fresh)))
         for item in prepared:
             await self._add(item)
 
@@ -111,14 +117,14 @@ class Feeder:
 
     # Listing
 
-    async def _list(self) -> None:
+    async def _list(self, listing: WorkThread) -> None:
         spec = self._run.job.spec
         options = WalkOptions(max_bytes=self._settings.jobs.max_document_bytes)
         found = iter(documents.listed(spec.sources, options, chat_texts=self._chat_texts))
         note = ""
         while True:
             try:
-                chunk = await asyncio.to_thread(_some, found)
+                chunk = await listing.run(lambda: _some(found))
             except HolychatError as error:
                 note, chunk = error.title, []
             if not chunk:

@@ -1,6 +1,8 @@
 """The one who writes the ledger: a transaction takes whatever gathered while the one before it ran.
 
 With one request at a time that is a transaction per step; with five hundred it is some dozens of steps per transaction.
+What is safe already, because the answer is kept and only its reading is to be written down, waits a little for company:
+so that a request which is about to leave waits for less.
 Nothing is ever forgotten: what cannot be written, because the disk is full, is kept and tried again. Requests alone are
 not kept: what cannot be written down is not sent.
 """
@@ -31,6 +33,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.5
+_LATER_SECONDS = 0.04
+_LATER_MOST = 128
 _MOST_KEPT = 2_000
 """Entries that may wait for the disk before nothing more is sent."""
 
@@ -64,6 +68,8 @@ class LedgerWriter:
         self._on_trouble = on_trouble
         self._room = room
         self._kept: list[tuple[Kept, Told | None]] = []
+        self._later: list[tuple[Kept, Told | None]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._sending: list[tuple[Sending, asyncio.Future[int | None]]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -73,18 +79,25 @@ class LedgerWriter:
     @property
     def backlog(self) -> int:
         """Entries that are not written yet."""
-        return len(self._kept) + len(self._sending)
+        return len(self._kept) + len(self._later) + len(self._sending)
 
     @property
     def may_send(self) -> bool:
         """Whether more may be sent: the disk keeps up."""
-        return self.trouble is None and len(self._kept) < _MOST_KEPT
+        return self.trouble is None and len(self._kept) + len(self._later) < _MOST_KEPT
 
     def keep(self, entry: Kept, told: Told | None = None) -> None:
         """Write this, whatever it takes; `told` hears whether the item was moved, once that is for good."""
-        self._kept.append((entry, told))
-        self._wake.set()
         self._idle.clear()
+        if not isinstance(entry, _CAN_WAIT):
+            self._kept.append((entry, told))
+            self._wake.set()
+            return
+        self._later.append((entry, told))
+        if len(self._later) >= _LATER_MOST:
+            self._take_later()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LATER_SECONDS, self._take_later)
 
     def sending(self, entry: Sending) -> asyncio.Future[int | None]:
         """Write down that a request is about to leave.
@@ -128,9 +141,10 @@ class LedgerWriter:
             StoreDamaged: The database is broken; nothing more can be written.
         """
         while True:
-            if not self.backlog:
+            if not self._kept and not self._sending:
                 self._wake.clear()
-                self._idle.set()
+                if not self._later:
+                    self._idle.set()
                 await self._wake.wait()
             kept, self._kept = self._kept, []
             sending, self._sending = self._sending, []
@@ -140,7 +154,17 @@ class LedgerWriter:
                 await self._refused(error, kept, sending)
                 continue
             self._recovered()
-            self._tell(written, kept, sending)
+            self._release(written, sending)
+            await asyncio.sleep(0)  # what may leave now goes before what came is read
+            self._tell(written, kept)
+
+    def _take_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._kept += self._later
+        self._later = []
+        self._wake.set()
 
     async def _write(self, kept: list[Kept], sending: list[Sending]) -> Written:
         entries = Entries(sending=sending)
@@ -150,12 +174,7 @@ class LedgerWriter:
             lambda connection: write_entries(connection, entries, self._owner, time.time_ns() // 1_000_000, self._room)
         )
 
-    def _tell(
-        self,
-        written: Written,
-        kept: list[tuple[Kept, Told | None]],
-        sending: list[tuple[Sending, asyncio.Future[int | None]]],
-    ) -> None:
+    def _release(self, written: Written, sending: list[tuple[Sending, asyncio.Future[int | None]]]) -> None:
         attempts = written.attempts
         for row, future in sending:
             if future.done():
@@ -164,6 +183,8 @@ class LedgerWriter:
                 future.set_exception(OverLimit())
             else:
                 future.set_result(attempts.get(row.item_id))
+
+    def _tell(self, written: Written, kept: list[tuple[Kept, Told | None]]) -> None:
         moved = written.moved
         for entry, told in kept:
             if told is not None:
@@ -206,7 +227,7 @@ class LedgerWriter:
                 self._kept[:0] = kept[place:]
                 return
             else:
-                self._tell(written, [(entry, told)], [])
+                self._tell(written, [(entry, told)])
 
     def _troubled(self, error: StoreError) -> None:
         if self.trouble is None:
@@ -220,6 +241,7 @@ class LedgerWriter:
             self._on_trouble(None)
 
 
+_CAN_WAIT = (Done, Repair, Joined)
 _LISTS: dict[type, Callable[[Entries], list[object]]] = {
     Received: lambda entries: entries.received,  # type: ignore[dict-item,return-value]
     Done: lambda entries: entries.done,  # type: ignore[dict-item,return-value]
