@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from holychat.errors import RateLimits
 
 _TROUBLE_SECONDS = 5.0
+_FILLED, _FILLED_SLOWLY = 1.25, 0.8
+"""Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
+_SLACK = 1.5
+"""Of the window over what a known rate needs by the time that replies take."""
 _BACKGROUND = 4
 """One part in so many of the window is what background work may take."""
 
@@ -126,6 +130,7 @@ class Control:
             return
         self.pacer.settle(ticket.tokens, tokens)
         if outcome is None:
+            self._allow(now - ticket.sent_at)
             took = min(ROUND, now - ticket.sent_at)
             self._round = took if self._round == ROUND else self._round + 0.2 * (took - self._round)
             self.window.clean(now, ticket.sent_at, ticket.level)
@@ -153,9 +158,14 @@ class Control:
         self.gate.refused(now, ticket.sent_at, ticket.level, retry_after)
         self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
 
+    def _allow(self, seconds: float) -> None:
+        if (named := self.pacer.named) is not None:
+            self.window.allow(named * seconds * _SLACK)
+
     def _search(self) -> None:
         # A window that doubles must not be filled at one blow: half of it could be refused before anybody knows.
-        self.pacer.search(1.25 * self.window.size / max(self._round, 0.001))
+        share = _FILLED if self._round < ROUND else _FILLED_SLOWLY
+        self.pacer.search(share * self.window.size / max(self._round, 0.001))
 
     def _leave(self, ticket: Ticket) -> None:
         self.in_flight -= 1

@@ -72,7 +72,7 @@ class Gate:
         if sent_at <= self._last_refusal:
             return
         if self._shut_at is not None:
-            long = _LONG <= sent_at - self._shut_at and now - self._shut_at < 1.5 * _MINUTE
+            long = sent_at - self._shut_at >= _LONG and now - self._shut_at < 1.5 * _MINUTE
             if long and not self._minute.is_known:
                 self._minute.opened(sent_at, suspicious=self._lowest <= self._level / 2)
             self._shut_at = None

@@ -24,7 +24,7 @@ _BURST_KEPT = 0.1
 """Part of the quota that is left alone when what remains of it is used at once."""
 _FIRST_CUT, _CUT, _STEADY_CUT = 0.3, 0.1, 0.05
 _FIRST_PERIOD, _PERIOD, _LONGEST_PERIOD = 2.0, 5.0, 30.0
-_FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 4, 15, 100
+_FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 6, 25, 120
 """A period lasts for so many requests at least, or a slow lane would look beyond its quota with every few of them."""
 _FLOOR = 0.25
 """Seconds over which a first rate is measured at least: buckets have some depth."""
@@ -146,6 +146,11 @@ class Pacer:
         if self._named is not None:
             rate = min(rate, self._named * (_LIVE_SHARE if self.live else 1))
         return rate
+
+    @property
+    def named(self) -> float | None:
+        """Requests per second as the person or the provider says; None: nobody does."""
+        return self._named
 
     @property
     def source(self) -> str:

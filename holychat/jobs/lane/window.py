@@ -11,7 +11,7 @@ import math
 
 _START = 16
 _SATURATED = 0.8
-ROUND = 1.5
+ROUND = 1.0
 """Seconds after which nothing refused counts as a round of replies, where replies take long."""
 _SHORTEST, _LONGEST = 0.5, 60.0
 _MEMORY = 60.0
@@ -41,6 +41,7 @@ class Window:
         self._cut_at = -math.inf
         self._full_at = -math.inf
         self._before = self._size
+        self._blamed = False
         self._cut_in_search = True
 
     @property
@@ -72,7 +73,8 @@ class Window:
             else:
                 self._become(self._size + self._step)
                 self._step *= 2
-                self._interval = _SHORTEST if self._step > 2 else self._interval
+                if self._step > 2:
+                    self._interval, self._blamed = _SHORTEST, False
             self._grown_at = now
             return True
         return False
@@ -84,10 +86,16 @@ class Window:
 
     def clean(self, now: float, sent_at: float, level: int) -> None:
         """A reply came to a request that was the `level`th at once."""
-        if level >= self._good or now - self._good_at > _MEMORY:
-            self._good, self._good_at = level, now
+        # One less: what was turned away at the same moment counted for a little while.
+        if level > self._good or now - self._good_at > _MEMORY:
+            self._good, self._good_at = level - 1, now
         if self._searching and now >= self._frozen and sent_at <= self._full_at:
             self._become(self._size + 1)
+
+    def allow(self, size: float) -> None:
+        """So many are needed to use what the provider says that it allows."""
+        if self._searching:
+            self._become(max(self._size, size))
 
     def freeze(self, now: float, seconds: float) -> None:
         """The provider has trouble of its own: do not grow for some seconds."""
@@ -99,12 +107,12 @@ class Window:
         Returns:
             Whether that was because of too many at once; None: it may have been.
         """
-        if self._fixed is not None or (level <= self._good and now - self._good_at <= _MEMORY):
+        if self._fixed is not None or level <= 1 or self._was_good(now, level):
             return False
         searching, self._searching = self._searching, False
         if sent_at <= self._cut_at:
             self._size = float(max(1, min(others, self.size)))
-            return None if self._cut_in_search else True
+            return None if self._cut_in_search or not self._blamed else True
         if now - self._cut_at < _SOON:
             # The cut did not help, so there were not too many at once.
             self._size = max(self._size, self._before)
@@ -115,7 +123,12 @@ class Window:
         if searching:
             return None
         self._interval = min(_LONGEST, self._interval * 2)
-        return True
+        # Two in a row: it may be the rate that lets too many of them meet, so that is asked as well.
+        self._blamed = not self._blamed
+        return True if self._blamed else None
+
+    def _was_good(self, now: float, level: int) -> bool:
+        return level <= self._good and now - self._good_at <= _MEMORY
 
     def _become(self, size: float) -> None:
         if self._fixed is None:
