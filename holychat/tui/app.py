@@ -150,10 +150,11 @@ class HolychatApp(FrameworkApp):
             self.notify(str(error), severity="error", timeout=30)
             return
         await self.main.begin(self.services, self._start)
+        jobs = await asyncio.to_thread(getattr, self.services, "jobs")  # loading them takes longer than a frame
         self.is_ready = True
         chats = self.services.chats
         self._watching = self._lasting(watch_history(chats, self.main.history_changed), "watch history")
-        self._desk = Desk(self.services.jobs, self._jobs_changed, self._job_told)
+        self._desk = Desk(jobs, self._jobs_changed, self._job_told)
         self._desk_running = self._lasting(self._desk.run(), "watch jobs")
         await self._warm()
 
@@ -294,6 +295,7 @@ _MAIN_COMMANDS = (
     ("Side panel", "Show or hide background jobs", "toggle_panel"),
     ("New job", "Send a prompt over a folder of documents in the background", "new_job"),
     ("Template", "Make a template for jobs of this chat", "batch"),
+    ("Costs", "What was spent, by model and by day, and what is left of limits", "costs"),
     ("Help", "Keys, slash commands and how holychat works", "help"),
 )
 

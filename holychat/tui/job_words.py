@@ -151,7 +151,9 @@ def pace_words(job: Job, now_ms: int) -> str:
     if progress.eta_ms is not None:
         early, late = progress.eta_ms
         pieces.append(f"{range_words((early - now_ms) / 1000, (late - now_ms) / 1000)} left")
-    return " · ".join(pieces) or "begins"
+    if not pieces and not job.counts.ended:
+        return "waiting for the first answer"
+    return " · ".join(pieces)
 
 
 def rate_words(per_minute: float) -> str:

@@ -34,6 +34,7 @@ Scope: TypeAlias = Literal[
     "job_review",
     "job",
     "folders",
+    "costs",
     "dialog",
 ]
 
@@ -49,6 +50,7 @@ SCOPE_TITLES: dict[Scope, str] = {
     "job_review": "Before a job is sent",
     "job": "In a job",
     "folders": "In the tree of folders",
+    "costs": "In the costs",
     "dialog": "In a dialog",
 }
 
@@ -89,6 +91,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat.model", "ctrl+l", "models", "model", "Choose model and provider", "chat", True),
     Key("chat.commands", "ctrl+p", "app.command_palette", "commands", "All commands", "chat", True),
     Key("chat.panel", "f4,ctrl+b", "toggle_panel", "panel", "Show or hide the side panel", "chat", True),
+    Key("chat.costs", "f3", "costs", "costs", "What was spent, by model and by day", "chat", True),
     Key("chat.editor", "ctrl+o", "edit_in_editor", "editor", "Write in $EDITOR", "chat"),
     Key("chat.help", "f1", "help", "help", "Help", "chat", True),
     Key("chat.top", "ctrl+home", "scroll_top", "top", "Scroll to the beginning", "chat"),
@@ -206,6 +209,10 @@ KEYS: tuple[Key, ...] = (
     Key("folders.choose", "enter", "choose", "choose", "Take the marked file or folder", "folders", True),
     Key("folders.unfold", "space,right", "unfold", "unfold", "Unfold or fold a folder", "folders", True),
     Key("folders.up", "backspace,left", "parent", "parent", "The folder above", "folders", True),
+    Key("costs.earlier", "left,h", "day(-1)", "earlier", "The day before", "costs", True),
+    Key("costs.later", "right,l", "day(1)", "later", "The day after", "costs", True),
+    Key("costs.month_before", "pageup,p", "month(-1)", "month before", "The month before", "costs", True),
+    Key("costs.month_after", "pagedown,n", "month(1)", "month after", "The month after", "costs", True),
     Key("dialog.close", "escape", "close", "close", "Close without changing anything", "dialog", True),
 )
 

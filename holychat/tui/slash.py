@@ -30,6 +30,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("retry", "", "Ask for another answer"),
     SlashCommand("export", "[FILE]", "Write this chat to a .md or .json file"),
     SlashCommand("batch", "[NAME]", "Make a template of this chat and use it over a folder of documents"),
+    SlashCommand("cost", "", "What was spent, by model and by day"),
     SlashCommand("help", "", "Keys, commands and what holychat can do"),
     SlashCommand("quit", "", "Quit"),
 )

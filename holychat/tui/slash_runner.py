@@ -59,7 +59,9 @@ class SlashRunner:
                 self._at_once(invocation.name)
 
     def _at_once(self, name: str) -> None:
-        if name == "help":
+        if name == "cost":
+            self._screen.action_costs()
+        elif name == "help":
             self._screen.action_help()
         elif name == "quit":
             self._screen.app.exit()

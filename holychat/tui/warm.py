@@ -11,6 +11,9 @@ _MODULES = (
     "pygments.lexers.python",
     "holychat.tui.screens.chats",
     "holychat.tui.screens.models",
+    "holychat.tui.widgets.side_panel",
+    "holychat.tui.screens.job",
+    "holychat.tui.screens.job_export",
 )
 
 

@@ -14,7 +14,7 @@ from holychat.tui.completer import Completer
 from holychat.tui.conversation import Conversation
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
-from holychat.tui.screens.chat_panel import ChatPanel
+from holychat.tui.screens.chat_money import ChatMoney
 from holychat.tui.slash_runner import SlashRunner
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.composer import Composer
@@ -46,7 +46,7 @@ _HIGH = 22
 _PLACEHOLDER = "Ask anything, or / for commands"
 
 
-class ChatScreen(ChatPanel):
+class ChatScreen(ChatMoney):
     """Routes what happens in the widgets to the conversation and back.
 
     Args:
@@ -112,6 +112,7 @@ class ChatScreen(ChatPanel):
         """Keep the draft, offer slash commands and files."""
         event.stop()
         self.drafts.changed()
+        self.typed()
         self._completer.edited()
 
     def on_composer_completion(self, event: Composer.Completion) -> None:
@@ -165,6 +166,7 @@ class ChatScreen(ChatPanel):
         slow.stop()
         if key_is_there:
             self.warn_before_sending()
+            self.warn_of_context(flight.text)
             await self.conversation.send(unsent, flight)
         else:
             self.drafts.wait_again(unsent, flight)

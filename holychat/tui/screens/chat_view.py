@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from holychat.text import clean_line
 from holychat.tui.keymap import key_label, keys_in_force
 from holychat.tui.screens.chat_dialogs import ChatDialogs
-from holychat.tui.status import facts
 from holychat.tui.widgets.queue_line import QueueLine
-from holychat.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,6 +107,3 @@ class ChatView(ChatDialogs):
         commands = key_label(keys_in_force(self.remapped)["chat.commands"][0])
         self.say(f"{commands}, then “Add a key”, takes another key for {clean_line(provider, 40)}.", error=True)
         self.watch_key()
-
-    def _show_status(self) -> None:
-        self.query_one(StatusLine).facts = facts(self.conversation, self.key_words, self.conversation.last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Item, Job
     from holychat.services import Services
 
-_WIDE, _NARROW, _LOW = 116, 76, 20
+_WIDE, _NARROW, _LOW = 116, 76, 25
+_GLANCE = 0.04
+"""Seconds that a document is marked before its texts are read: a held key passes over many."""
 _SIDE_BY_SIDE = 84
 """Columns from which source and result stand side by side when they are read."""
 
@@ -156,6 +159,7 @@ class JobScreen(JobDeeds):
             start_work(self, "detail", self._show_item, event.cause.example_item_id if event.cause else None)
 
     async def _show_item(self, item_id: int | None) -> None:
+        await asyncio.sleep(_GLANCE)
         try:
             detail = await self.services.jobs.item(item_id) if item_id is not None else None
         except HolychatError as error:
@@ -189,13 +193,12 @@ class JobScreen(JobDeeds):
         self.set_class(causes, "-causes")
         if causes:
             start_work(self, "causes", self._read_causes)
-            self.query_one(CauseList).focus()
         else:
             label = FILTERS[name][0].lower()
             self.query_one(ItemList).empty = "No documents." if name == "all" else f"None {label}."
             self._show_list()
-            if not self.has_class("-reading"):
-                self.query_one(ItemList).focus()
+        if not self.has_class("-reading"):
+            self._focus_list()
         if filter_count(self.job, name) == 0:
             start_work(self, "detail", self._show_item, None)
 
@@ -250,7 +253,8 @@ class JobScreen(JobDeeds):
         self.refresh_bindings()
 
     def _focus_list(self) -> None:
-        self.query_one(CauseList if self._filter == "causes" else ItemList).focus()
+        # Once the styles are applied: what is not shown cannot take the focus.
+        self.call_after_refresh(self.query_one(CauseList if self._filter == "causes" else ItemList).focus)
 
     def action_next_pane(self) -> None:
         """List, source, result."""

@@ -20,7 +20,7 @@ _ORDER = {
     for place, binding_id in enumerate(
         ["chat.stop", "dialog.close", "composer.send", "composer.complete"]
         + [key.id for key in KEYS if key.scope not in ("app", "chat", "composer", "dialog")]
-        + ["chat.list", "chat.new", "chat.help", "app.quit", "chat.model", "chat.commands", "chat.panel"]
+        + ["chat.list", "chat.new", "chat.help", "app.quit", "chat.model", "chat.commands", "chat.panel", "chat.costs"]
     )
 }
 

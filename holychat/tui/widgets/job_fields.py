@@ -46,7 +46,6 @@ class Choice(Widget, can_focus=True):
     BINDINGS: ClassVar = [
         Binding("left", "step(-1)", show=False),
         Binding("right,space", "step(1)", show=False),
-        Binding("enter", "enter", show=False),
     ]
 
     options: reactive[tuple[tuple[str, str], ...]] = reactive(())
@@ -63,7 +62,7 @@ class Choice(Widget, can_focus=True):
         style, arrow = (self.get_component_rich_style(f"choice--{part}") for part in ("value", "arrow"))
         if not self.has_focus:
             return Text(f" {label}", style, no_wrap=True, overflow="ellipsis")
-        line = Text.assemble(("‹", arrow), (f" {label} ", style), ("›", arrow), no_wrap=True, overflow="ellipsis")
+        line = Text.assemble(("‹", arrow), (f"{label} ", style), ("›", arrow), no_wrap=True, overflow="ellipsis")
         names = [value for value, _ in self.options]
         if len(names) > 1 and self.value in names:
             line.append(f"  {names.index(self.value) + 1}/{len(names)}", arrow)
@@ -79,10 +78,6 @@ class Choice(Widget, can_focus=True):
         if names:
             at = names.index(self.value) if self.value in names else -1
             self.value = names[(at + delta) % len(names)]
-
-    def action_enter(self) -> None:
-        """On with the form."""
-        self.post_message(Submitted())
 
     def on_key(self, event: events.Key) -> None:
         """Jump to the next value with this first letter."""
@@ -108,7 +103,6 @@ class Opener(Widget, can_focus=True):
     COMPONENT_CLASSES = {"choice--value", "choice--arrow"}  # noqa: RUF012
     BINDINGS: ClassVar = [
         Binding("space,right", "open", show=False),
-        Binding("enter", "enter", show=False),
     ]
 
     text: reactive[str] = reactive("")
@@ -129,10 +123,6 @@ class Opener(Widget, can_focus=True):
     def action_open(self) -> None:
         """Choose."""
         self.post_message(self.Opened())
-
-    def action_enter(self) -> None:
-        """On with the form."""
-        self.post_message(Submitted())
 
     def on_click(self) -> None:
         """Choose."""
@@ -177,6 +167,9 @@ class PathField(LineField):
         key = event.key
         if key == "tab" and not self.value.strip():
             self._look()
+        elif key == "tab" and self.value.endswith("/") and not self._moved:
+            self._close()  # a whole folder: on to the next field, not into its first file
+            self.screen.focus_next()
         elif self._popup.choices and key in ("up", "down"):
             self._popup.move(1 if key == "down" else -1)
             self._moved = True

@@ -20,7 +20,7 @@ from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -60,7 +60,13 @@ HINTS = {
 
 
 class JobForm(VerticalScroll, can_focus=False):
-    """Fields of a new job. What stands in them is an `Order`."""
+    """Fields of a new job. What stands in them is an `Order`.
+
+    Args:
+        order: What stands in them at first.
+        default_model: The model that a provider takes when none is named.
+        id: Id of the widget.
+    """
 
     BINDINGS: ClassVar = bindings("job_form")
 
@@ -74,9 +80,10 @@ class JobForm(VerticalScroll, can_focus=False):
     class Edited(Message):
         """Something else stands in the fields."""
 
-    def __init__(self, order: Order, *, id: str) -> None:  # noqa: A002
+    def __init__(self, order: Order, default_model: Callable[[str], str], *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._order = order
+        self._default_model = default_model
         self._templates: dict[str, Template] = {}
         self._filled_for = ""
 
@@ -84,7 +91,7 @@ class JobForm(VerticalScroll, can_focus=False):
         """A row per field; those that the kind does not use are not shown."""
         popup, schema_popup = CompletionList(), CompletionList()
         yield Static(Content("New job"), classes="panel-title")
-        yield _row("Files", PathField(popup, placeholder="folder or file, Tab completes", id="where"))
+        yield _row("Files", PathField(popup, placeholder="path, Tab completes", id="where"))
         yield popup
         yield _row("Column", LineField(placeholder="found by itself", id="column"))
         yield _row("Do", Choice([(kind.value, KIND_NAMES[kind]) for kind in _KINDS], _KINDS[0].value, id="doing"))
@@ -131,7 +138,8 @@ class JobForm(VerticalScroll, can_focus=False):
     def use_model(self, provider: str, model: str) -> None:
         """Ask this model of this provider."""
         self._order = dataclasses.replace(self._order, provider=provider, model=model)
-        self.query_one("#model", Opener).text = f"{model or 'default'} · {provider}"
+        named = model or self._default_model(provider)
+        self.query_one("#model", Opener).text = f"{named} · {provider}" if named else provider
 
     def use_templates(self, templates: Sequence[Template], chosen: str = "") -> None:
         """Offer these after the kinds; `chosen` is put into the form."""

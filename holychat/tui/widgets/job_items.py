@@ -159,7 +159,7 @@ class ItemList(ScrollView, can_focus=True):
         if marked and self.has_focus:
             back = base + Style(bgcolor=self.get_component_rich_style("jobs--marked").bgcolor)
         line = self._line(row, width - 3)
-        edge = Segment("▌ " if marked else "  ", back + self._styles["live"])
+        edge = Segment("▌ " if marked else "  ", back + self._styles["live" if self.has_focus else "rest"])
         pieces = line.render(self.app.console)
         strip = Strip([edge, *(Segment(text, back + (style or Style())) for text, style, _ in pieces if text)])
         return strip.adjust_cell_length(width, back)

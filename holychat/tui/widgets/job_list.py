@@ -60,7 +60,7 @@ class JobList(ScrollView, can_focus=True):
         self._lines: list[tuple[int, Text]] = []
         """Every line: index of its job (-1 for what belongs to none), and what it says."""
         self._loaded = False
-        self._live = Style()
+        self._live = self._rest = Style()
 
     @property
     def job(self) -> Job | None:
@@ -86,7 +86,7 @@ class JobList(ScrollView, can_focus=True):
         if width <= 4:
             return
         styles = styles_of(self)
-        self._live = styles["live"]
+        self._live, self._rest = styles["live"], styles["rest"]
         lines: list[tuple[int, Text]] = []
         for place, job in enumerate(self.jobs):
             lines += [(place, row) for row in job_rows(job, width, styles, self._keys)]
@@ -130,7 +130,7 @@ class JobList(ScrollView, can_focus=True):
         back = base
         if marked and self.has_focus:
             back = base + Style(bgcolor=self.get_component_rich_style("jobs--marked").bgcolor)
-        edge = Segment("▌ " if marked else "  ", back + self._live)
+        edge = Segment("▌ " if marked else "  ", back + (self._live if self.has_focus else self._rest))
         pieces = list(text.render(self.app.console))
         line = Strip([edge, *(Segment(piece.text, back + (piece.style or Style())) for piece in pieces if piece.text)])
         return line.adjust_cell_length(width, back)

@@ -80,7 +80,7 @@ class JobReview(VerticalScroll, can_focus=False):
         lines = Text("\n").join([Text(doing, "bold"), *[Text(line, overflow="fold") for line in where], last])
         self.query_one("#review-order", Static).update(lines)
         self.query_one("#review-facts", Static).update(Content("Looking at the documents…"))
-        self.query_one("#review-warnings", Static).update(Content(""))
+        self._warn("")
         self.query_one("#review-hint", Static).update(Content(""))
         for name in ("send", "try"):
             self.query_one(f"#review-{name}", Button).disabled = True
@@ -95,12 +95,12 @@ class JobReview(VerticalScroll, can_focus=False):
         """Everything is known that will be: the job may be sent."""
         self._ready = True
         self.query_one("#review-facts", Static).update(facts_text(estimate, self.job))
-        self.query_one("#review-warnings", Static).update(_warnings(estimate))
+        self._warn("\n".join(f"! {warning}" for warning in estimate.warnings))
         send, trial = self.query_one("#review-send", Button), self.query_one("#review-try", Button)
         sendable = estimate.documents > 0
         send.disabled = not sendable
         trial.disabled = estimate.documents <= TRIAL
-        hint = "Nothing is sent before you choose." if sendable else "There is nothing to send."
+        hint = "Nothing is sent before Enter. ← → choose." if sendable else "There is nothing to send."
         self.query_one("#review-hint", Static).update(Content(hint))
         if self.query_one("#review-back", Button).has_focus and sendable:
             send.focus()
@@ -108,7 +108,12 @@ class JobReview(VerticalScroll, can_focus=False):
     def show_problem(self, text: str) -> None:
         """It cannot be estimated."""
         self.query_one("#review-facts", Static).update(Content(""))
-        self.query_one("#review-warnings", Static).update(Content(clean(text)))
+        self._warn(text)
+
+    def _warn(self, text: str) -> None:
+        warnings = self.query_one("#review-warnings", Static)
+        warnings.set_class(bool(text), "-some")
+        warnings.update(Content(clean(text)))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
@@ -151,7 +156,7 @@ def facts_text(estimate: Estimate, job: Job | None) -> Text:
         rows.append(("Time", "unknown"))
     text = Text()
     for place, (name, value) in enumerate(rows):
-        text.append(f"{name:<10}", "dim")
+        text.append(f"{name:<11}", "dim")
         text.append(value)
         if place < len(rows) - 1:
             text.append("\n")
@@ -160,7 +165,3 @@ def facts_text(estimate: Estimate, job: Job | None) -> Text:
 
 def _price(cost: Cost | None) -> str:
     return "unknown" if cost is None else dollars(cost.micros, about=cost.micros > 0)
-
-
-def _warnings(estimate: Estimate) -> Text:
-    return Text("\n").join(Text(f"! {clean(warning)}") for warning in estimate.warnings)

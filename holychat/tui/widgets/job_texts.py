@@ -52,7 +52,7 @@ class TextPane(Vertical, can_focus=True):
     def show(self, key: tuple[object, ...], facts: str, messages: Sequence[Message]) -> None:
         """Show a text from its beginning; the same `key` again changes only the facts."""
         title = Text.assemble((self._label, "bold"), (f"  {clean_line(facts, 200)}", ""), no_wrap=True)
-        self.query_one(".pane-title", Static).update(title)
+        self.query_one(".pane-title", Static).update(title, layout=False)
         if key == self._shown:
             return
         self._shown = key

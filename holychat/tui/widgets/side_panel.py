@@ -129,12 +129,19 @@ class SidePanel(Vertical):
     async def _shown_form(self) -> JobForm:
         if self._form is None:
             options = self._options()
-            self._form = JobForm(Order(provider=options.provider, model=options.model), id="job-form")
+            self._form = JobForm(
+                Order(provider=options.provider, model=options.model), self._default_model, id="job-form"
+            )
             await self.mount(self._form, before=0)
         elif self._draft is None and not self._form.order.where:
             options = self._options()
             self._form.use_model(options.provider, options.model)
         return self._form
+
+    def _default_model(self, provider: str) -> str:
+        services = self._services()
+        infos = services.registry.infos() if services is not None else ()
+        return next((info.model for info in infos if info.name == provider), "")
 
     async def _shown_review(self) -> JobReview:
         if self._review is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual.visual import VisualType
 
-    from holychat.domain.usage import Cost
+    from holychat.domain.usage import ContextUse, Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Facts:
     estimated: bool = False
     """Whether the tokens were counted by us while the provider had not reported them."""
     cost: Cost | None = None
+    context: ContextUse | None = None
+    """How full the model's context is with the next request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,10 @@ class StatusLine(Widget):
 
 
 _GAP = " · "
+_BAR = 8
+"""Cells of the bar of the model's context."""
+_NEARLY_FULL = 80
+"""Per cent of it from which it is a warning."""
 
 
 def _join(line: Text, pieces: list[_Piece], styles: Mapping[str, Style]) -> None:
@@ -119,7 +125,16 @@ def right_pieces(facts: Facts) -> list[_Piece]:
         pieces.append(_Piece(f"{given}{about}{_count(facts.output_tokens)} out", "muted", 2))
     if money := money_text(facts.cost):
         pieces.append(_Piece(money, "muted", 2))
+    if facts.context is not None:
+        full = facts.context.percent >= _NEARLY_FULL
+        pieces.append(_Piece(_context_bar(facts.context), "warning" if full else "muted", 1 if full else 4))
     return pieces
+
+
+def _context_bar(use: ContextUse) -> str:
+    """A heavy line for what is taken of a light one."""
+    filled = min(_BAR, use.percent * _BAR // 100)
+    return f"{'━' * filled}{'─' * (_BAR - filled)} {use.percent} %"
 
 
 def _count(tokens: int | None) -> str:
