@@ -77,6 +77,7 @@ class Lane:
         self._waiting: deque[tuple[asyncio.Future[Slot], int]] = deque()
         self._background: deque[tuple[asyncio.Future[Slot], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = math.inf
 
     def now(self) -> float:
         """Seconds of the lane's clock."""
@@ -105,6 +106,10 @@ class Lane:
             tokens: What it will use by estimate, input and output together.
             background: It is in no hurry: everything else goes first, and it gets a part of the window only.
         """
+        if not self._waiting and not (background and self._background):
+            now = self.now()
+            if self._control.ready_at(now, background=background) <= now:
+                return Slot(self, self._control.take(now, tokens, background=background))
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         (self._background if background else self._waiting).append((future, tokens))
         self._pump()
@@ -139,9 +144,12 @@ class Lane:
             return
         now = self.now()
         wake = min(self._serve(self._waiting, now, False), self._serve(self._background, now, True))
+        if wake == self._wakes_at:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._wakes_at = wake
         if wake != math.inf:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, wake - now), self._wake)
 
@@ -161,5 +169,5 @@ class Lane:
         return math.inf
 
     def _wake(self) -> None:
-        self._timer = None
+        self._timer, self._wakes_at = None, math.inf
         self._pump()
