@@ -70,7 +70,7 @@ def start_logging(log_file: Path, masker: Masker, environ: Mapping[str, str] = o
     root = logging.getLogger()
     level = environ.get("HOLYCHAT_LOG", "WARNING").upper()
     root.setLevel(level if level in logging.getLevelNamesMapping() else "WARNING")
-    for name in ("httpx", "httpcore", "asyncio", "markdown_it"):
+    for name in ("httpx", "httpcore", "aiohttp", "asyncio", "markdown_it"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         make_private_directory(log_file.parent)

@@ -120,7 +120,7 @@ def loaded_by(code: str, **environ: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"textual", "httpx", "keyring", "apsw", "openai", "rich", "markdown_it", "pygments"}
+HEAVY = {"textual", "httpx", "aiohttp", "keyring", "apsw", "openai", "rich", "markdown_it", "pygments"}
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["ask", "--help"], ["history", "--help"]])
