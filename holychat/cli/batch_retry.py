@@ -73,8 +73,8 @@ def _ask(session: Session, found: _Found) -> None:
 
     worst = "an amount that is not known" if found.micros is None else f"up to {money_text(Cost(found.micros))}"
     session.out.notice(
-        f"{documents(found.count)} in doubt: sent, and nobody knows whether they were done and billed. Sending them "
-        f"again costs {worst}, perhaps a second time."
+        f"{documents(found.count)} in doubt: sent, and it is not known whether done and billed. Sending again costs "
+        f"{worst}, perhaps for the second time."
     )
     if not says_yes("Send them again?"):
         raise click.Abort
