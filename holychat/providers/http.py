@@ -132,11 +132,8 @@ class HttpPool:
         tls = self._tls_context(scheme)
         # Reading is watched by the idle clock, which unlike a read timeout is not fooled by keep-alive comments.
         read = max(_GENEROUS, 2 * self._network.idle_timeout)
-        limits = httpx.Limits(
-            max_connections=self._connections,
-            max_keepalive_connections=self._connections,
-            keepalive_expiry=_KEEP_ALIVE,
-        )
+        most = self._connections
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE)
         try:
             self._prepare(tls)
             return httpx.AsyncClient(
