@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,7 +36,18 @@ class Services:
     costs: Costs
     context: ContextMeter
     chats: ChatService
-    jobs: JobService
+    _jobs: list[JobService] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def jobs(self) -> JobService:
+        """Background jobs; made when they are first wanted, because loading them costs a chat 10 ms."""
+        if not self._jobs:
+            from holychat.jobs.service import JobService
+
+            self._jobs.append(
+                JobService(self.database, self.registry, self.keychain, self.settings, self.paths, self.costs)
+            )
+        return self._jobs[0]
 
     async def check_key(self, provider: str, value: str) -> None:
         """Try a key that was typed with a call that costs nothing; it is not kept, and no other key is used.
@@ -53,7 +64,8 @@ class Services:
 
     async def close(self) -> None:
         """Store what is arriving, close connections and the database. A second call does nothing."""
-        await self.jobs.close()
+        for jobs in self._jobs:
+            await jobs.close()
         await self.chats.close()
         await self.registry.aclose()
 
@@ -83,7 +95,6 @@ def open_services(
     from holychat.chat.context import ContextMeter
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
-    from holychat.jobs.service import JobService
     from holychat.log import Masker
     from holychat.money.costs import Costs
     from holychat.providers.registry import ProviderRegistry
@@ -94,9 +105,8 @@ def open_services(
     database, owners = _open_store(None if in_memory else paths.database, None if in_memory else paths.locks)
     costs = Costs(database, settings)
     chats = ChatService(database, owners, registry, keychain, settings, costs)
-    jobs = JobService(database, registry, keychain, settings, paths, costs)
     context = ContextMeter(database, registry, costs)
-    return Services(paths, settings, masker, database, keychain, registry, costs, context, chats, jobs)
+    return Services(paths, settings, masker, database, keychain, registry, costs, context, chats)
 
 
 def _open_store(path: Path | None, locks: Path | None) -> tuple[Database, Owners]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import threading
 import time
 from dataclasses import replace
@@ -268,3 +269,32 @@ def test_templates_are_kept_by_name(database: Database) -> None:
     assert database.read_now(templates.everything) == [other]
     with pytest.raises(UsageError, match="no template called 'Tea'"):
         database.write_now(lambda c: templates.delete(c, "Tea"))
+
+
+def test_pages_sums_and_moves_are_found_by_indexes_whatever_the_size_of_a_job(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+    database.write_now(lambda c: [add(c, job.id, state) for state in ItemState for _ in range(5)])
+    some = [ItemState.FAILED, ItemState.DONE]
+
+    def plans(c: Connection) -> dict[str, str]:
+        seen: list[tuple[str, object]] = []
+        c.exec_trace = lambda _, sql, bindings: seen.append((sql, bindings)) or True
+        try:
+            for states in (None, [ItemState.DONE], some):
+                items.page(c, job.id, 30, 9, states)
+                items.page(c, job.id, 3, 9, states)
+            jobs.get(c, job.id)
+            items.causes(c, job.id)
+            jobs.listed(c, 9)
+        finally:
+            c.exec_trace = None
+        return {
+            sql: "\n".join(row[3] for row in c.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)) for sql, bindings in seen
+        }
+
+    found = database.read_now(plans)
+    assert len(found) > 5
+    for sql, plan in found.items():
+        assert not re.search(r"SCAN (items|i)\b", plan), (sql, plan)
+        if "LIMIT ? OFFSET ?" in sql:
+            assert "TEMP B-TREE" not in plan, (sql, plan)
