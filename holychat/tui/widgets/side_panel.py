@@ -74,6 +74,7 @@ class SidePanel(Vertical):
         self._review: JobReview | None = None
         self._draft: Job | None = None
         """The draft that the form and the review are about."""
+        self._keeping = asyncio.Lock()
         self._kept: Order | None = None
         """What of the form is stored with the draft."""
 
@@ -123,6 +124,7 @@ class SidePanel(Vertical):
         if services is not None:
             try:
                 form.use_templates(await services.jobs.templates(), template)
+                form.use_model(form.order.provider, form.order.model)  # its name is known by now
             except HolychatError as error:
                 form.say(str(error), problem=True)
 
@@ -152,10 +154,13 @@ class SidePanel(Vertical):
     def on_job_form_edited(self, event: JobForm.Edited) -> None:
         """Keep it as a draft after a moment, where it is whole enough to be one."""
         event.stop()
-        start_work(self, "keep", self._keep_soon)
+        start_work(self, "keep soon", self._keep_soon)
 
     async def _keep_soon(self) -> None:
         await asyncio.sleep(_UNTIL_KEPT)
+        start_work(self, "", self._keep_quietly)  # by itself: a keystroke drops the waiting, never half a draft
+
+    async def _keep_quietly(self) -> None:
         try:
             await self._keep()
         except HolychatError:
@@ -167,27 +172,28 @@ class SidePanel(Vertical):
         Raises:
             HolychatError: It is no job yet, or cannot be stored.
         """
-        services, form = self._services(), self._form
-        if services is None or form is None:
-            return None
-        order = form.order
-        if self._draft is not None and order == self._kept:
+        async with self._keeping:
+            services, form = self._services(), self._form
+            if services is None or form is None:
+                return None
+            order = form.order
+            if self._draft is not None and order == self._kept:
+                return self._draft
+            spec = await asyncio.to_thread(order.spec)
+            if self._draft is None:
+                self._draft = await services.jobs.create(spec)
+            else:
+                self._draft = await services.jobs.revise(self._draft.id, spec)
+            self._kept = order
+            self._poke()
             return self._draft
-        spec = await asyncio.to_thread(order.spec)
-        if self._draft is None:
-            self._draft = await services.jobs.create(spec)
-        else:
-            self._draft = await services.jobs.revise(self._draft.id, spec)
-        self._kept = order
-        self._poke()
-        return self._draft
 
     def on_job_form_wanted(self, event: JobForm.Wanted) -> None:
         """Go on, away, or to another screen."""
         event.stop()
         match event.what:
             case "review":
-                start_work(self, "keep", self._to_review)
+                start_work(self, "", self._to_review)
             case "leave":
                 self._show("")
             case "model":
