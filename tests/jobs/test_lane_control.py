@@ -118,6 +118,18 @@ def test_a_concurrency_that_a_person_wants_is_kept_exactly() -> None:
     assert refused.limit() == 20
 
 
+def test_a_concurrency_that_is_expected_is_there_from_the_start_and_yields_to_refusals() -> None:
+    control = Control()
+    control.expect(300)
+    assert control.limit() == 300
+    result = run(control, Unlimited(), 1000, fast)
+    assert result.seconds < 0.5
+    control = Control()
+    control.expect(300)
+    assert run(control, AtOnce(8), 300, slow).refused < 60
+    assert control.limit() < 20
+
+
 def test_a_rate_that_a_person_knows_is_never_exceeded() -> None:
     result = run(Control(requests_per_minute=300), Unlimited(), 600, slow)
     assert result.seconds == pytest.approx(120, rel=0.2)

@@ -79,6 +79,11 @@ class Control:
         self._room = live_turns
         self.pacer.live = live_turns > 0
 
+    def expect(self, concurrency: int) -> None:
+        """So many at once are known to be allowed, until something is refused."""
+        self.window.allow(concurrency)
+        self._search()
+
     def limit(self) -> int:
         """Requests at once that are allowed now."""
         return max(1, self.window.size - self._room)

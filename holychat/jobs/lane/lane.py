@@ -99,6 +99,11 @@ class Lane:
         self._control.make_room(live_turns)
         self._pump()
 
+    def expect(self, concurrency: int) -> None:
+        """Somebody wants so many at once and knows that it is allowed: begin there, until something is refused."""
+        self._control.expect(concurrency)
+        self._pump()
+
     async def acquire(self, tokens: int = 0, *, background: bool = False) -> Slot:
         """Wait for the right to send a request.
 
