@@ -24,6 +24,7 @@ COMMANDS = {
     "accept": "holychat.cli.batch_steer:accept",
     "export": "holychat.cli.batch_jobs:export",
     "delete": "holychat.cli.batch_steer:delete",
+    "webhook": "holychat.cli.batch_webhook:webhook",
     "templates": "holychat.cli.batch_templates:templates",
 }
 """Name of each command and where it is; imported when it is used or listed."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.domain.job_views import Cause, ItemDetail
     from holychat.domain.jobs import Item, Job
+    from holychat.domain.webhooks import Webhook
     from holychat.services import Services
 
 _PAGE = 500
@@ -168,11 +169,11 @@ async def find_job(services: Services, job_id: int | None) -> Job:
 def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
     from holychat.cli.batch_watch import now_ms
 
-    async def read(services: Services) -> tuple[Job, list[Cause]]:
+    async def read(services: Services) -> tuple[Job, list[Cause], list[Webhook]]:
         job = await find_job(services, job_id)
-        return job, await services.jobs.causes(job.id)
+        return job, await services.jobs.causes(job.id), await services.jobs.webhooks(job.id)
 
-    job, causes = session.with_services(read)
+    job, causes, messages = session.with_services(read)
     if as_json:
         session.out.json(job_fields(job) | {"causes": [cause_fields(cause) for cause in causes]})
         return
@@ -190,6 +191,10 @@ def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
         rows += summary_rows(job)
     else:
         rows.append(("Progress", ", ".join(progress_words(job, now_ms()))))
+    if messages:
+        from holychat.cli.batch_webhook import webhook_words
+
+        rows.append(("Told", clean_line(f"{messages[-1].url}: {webhook_words(messages[-1])}", 300)))
     if parts := sum(job.counts.parts.values()):
         done = job.counts.parts.get(ItemState.DONE, 0)
         rows.append(("Parts", f"{done:,} of {parts:,} parts of long documents done"))

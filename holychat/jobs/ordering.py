@@ -13,9 +13,11 @@ from holychat.text import clean_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holychat.credentials.chain import KeyChain
     from holychat.domain.jobs import JobLimits, JobSpec
     from holychat.domain.request import ProviderInfo
     from holychat.providers.registry import ProviderRegistry
+    from holychat.settings import Settings
 
 OUT_FORMATS = ("", "jsonl", "csv", "markdown", "files")
 _LONGEST_NAME = 80
@@ -49,6 +51,24 @@ def check(spec: JobSpec, info: ProviderInfo) -> None:
         if source.kind is SourceKind.CHAT and not source.value.isdecimal():
             raise UsageError(f"{clean_line(source.value, 40)!r} is not the number of a chat")
         documents.check(source)
+
+
+async def check_callback(url: str, settings: Settings, keychain: KeyChain) -> None:
+    """Make sure that an address can be told of the end of a job, where there is one.
+
+    Raises:
+        UsageError: Nothing may be sent there, or there is nothing to sign messages with.
+    """
+    if not url:
+        return
+    from holychat.credentials.webhook_secret import WEBHOOK, no_webhook_secret, signing_key
+    from holychat.providers.outgoing import Reach, check_address
+
+    check_address(url, Reach(settings.webhooks.allow_loopback, settings.webhooks.allow_private))
+    secret = (await keychain.find(WEBHOOK)).secret
+    if secret is None:
+        raise no_webhook_secret()
+    signing_key(secret)
 
 
 async def completed(spec: JobSpec, registry: ProviderRegistry) -> JobSpec:

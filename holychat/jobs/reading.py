@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import ItemState
 from holychat.jobs import views
-from holychat.store import items, jobs, templates
+from holychat.store import items, jobs, webhooks
 from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from holychat.domain.job_views import Cause, ItemDetail
-    from holychat.domain.jobs import Item, Job, Template
+    from holychat.domain.jobs import Item, Job
+    from holychat.domain.webhooks import Webhook
     from holychat.jobs.estimate import Estimate
     from holychat.money.costs import Costs
     from holychat.settings import Settings
@@ -102,11 +103,9 @@ class JobReading:
         chosen, assumed = Chosen(job_id, states, item_ids, cause), self._settings.jobs.assumed_context
         return await self._database.read(lambda c: views.worst_cost(c, chosen, self._costs.prices, assumed))
 
-    async def templates(self) -> builtins.list[Template]:
-        """The person's own templates by name, then those that come with holychat."""
-        from holychat.jobs.built_in import with_built_in
-
-        return with_built_in(await self._database.read(templates.everything))
+    async def webhooks(self, job_id: int) -> builtins.list[Webhook]:
+        """The messages that tell the job's `callback_url` of its end, oldest first: one for each time it ended."""
+        return await self._database.read(lambda c: webhooks.of_job(c, job_id))
 
     async def changes(self, interval: float = 0.5) -> AsyncGenerator[None, None]:
         """Yields whenever another process (the worker, another window) has written; looks every `interval` seconds."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holychat.domain.jobs import ItemState, Job, JobState
 from holychat.jobs import commands, conversation, ordering, views
-from holychat.jobs.reading import FAILED, JobReading
+from holychat.jobs.own_templates import JobTemplates
+from holychat.jobs.reading import FAILED
 from holychat.jobs.sweeping import Sweeper
-from holychat.store import items, jobs, templates
+from holychat.store import items, jobs, webhooks
 from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from holychat.credentials.chain import KeyChain
     from holychat.domain.chat import Chat
-    from holychat.domain.jobs import JobSpec, Template
+    from holychat.domain.jobs import JobSpec
     from holychat.jobs.estimate import Estimate
     from holychat.money.costs import Costs
     from holychat.paths import Paths
@@ -33,7 +34,7 @@ _SWEEP_SECONDS = 2.0
 """How long deleting waits for the rows to go; they go on going afterwards."""
 
 
-class JobService(JobReading):
+class JobService(JobTemplates):
     """Everything that can be done with jobs. One per process; belongs to one event loop.
 
     Commands are rows: each is one transaction here, and the worker, which may be another process, sees it and acts.
@@ -198,6 +199,13 @@ class JobService(JobReading):
             await self.ensure_worker()
         return accepted
 
+    async def tell_again(self, job_id: int) -> bool:
+        """Send the last message about the end of a job again, under the same id; False where there is none."""
+        again = await self._database.write(lambda c: webhooks.send_again(c, job_id, _now_ms()))
+        if again:
+            await self.ensure_worker()
+        return bool(again)
+
     # Results out
 
     async def open_as_chat(self, item_id: int) -> Chat:
@@ -220,35 +228,6 @@ class JobService(JobReading):
 
         return await asyncio.to_thread(export.export, self._database, job_id, format, target, overwrite=overwrite)
 
-    # Templates
-
-    async def save_template(self, template: Template) -> None:
-        """Keep a template, in place of one with the same name.
-
-        Raises:
-            UsageError: It has no name, or its recipe lacks something.
-        """
-        await asyncio.to_thread(conversation.check_template, template)
-        await self._database.write(lambda c: templates.save(c, template, _now_ms()))
-
-    async def delete_template(self, name: str) -> None:
-        """Delete a template.
-
-        Raises:
-            UsageError: There is none of that name, or it comes with holychat.
-        """
-        await self._database.write(lambda c: templates.delete(c, name))
-
-    async def template_from_chat(self, chat_id: int, name: str) -> Template:
-        """Keep what a chat asks as a template: its system prompt, model and temperature, its last question as prompt.
-
-        Raises:
-            UsageError: There is no such chat, or nothing was asked in it.
-        """
-        template = await self._database.read(lambda c: conversation.template_of(c, chat_id, name))
-        await self.save_template(template)
-        return template
-
     # Life
 
     async def ensure_worker(self) -> bool:
@@ -267,6 +246,7 @@ class JobService(JobReading):
     async def _checked(self, spec: JobSpec) -> JobSpec:
         info = self._registry.info(spec.provider)
         await asyncio.to_thread(ordering.check, spec, info)
+        await ordering.check_callback(spec.callback_url, self._settings, self._keychain)
         return await ordering.completed(spec, self._registry)
 
     async def _command(self, job_id: int, work: Callable[[Connection], _T]) -> _T:
