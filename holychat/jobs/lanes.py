@@ -144,6 +144,8 @@ class Lanes:
         cap = _OFFLINE_AT_ONCE if info.kind == "offline" else max(_MOST_AT_ONCE, spec.limits.concurrency or 0)
         rate = spec.limits.requests_per_minute or self._services.settings.jobs.requests_per_minute.get(spec.provider)
         lane = Lane(cap=cap, requests_per_minute=rate)
+        if spec.limits.concurrency:
+            lane.expect(spec.limits.concurrency)
         provider = self._services.registry.lane(spec.provider, connections=cap)
         sender = Sender(provider, lane, self._writer, self._services.costs, self._pause)
         # What is in no hurry waits in a queue of its own, so that it holds up nothing else.
