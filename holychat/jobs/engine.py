@@ -19,7 +19,7 @@ from holychat.jobs.recovery import recover
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from holychat.services import Services
+    from holychat.jobs.needs import Services
     from holychat.store.ledger_entries import Written
 
 _log = logging.getLogger(__name__)

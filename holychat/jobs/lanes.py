@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from holychat.domain.jobs import Job, PauseReason
     from holychat.jobs.ledger_writer import LedgerWriter
+    from holychat.jobs.needs import Services
     from holychat.jobs.run import JobRun
-    from holychat.services import Services
 
 _log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
+    from holychat.jobs.needs import Services
     from holychat.paths import Paths
-    from holychat.services import Services
 
 _log = logging.getLogger(__name__)
 
