@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from holychat.domain.jobs import Job
     from holychat.jobs.ledger_writer import LedgerWriter
+    from holychat.jobs.needs import Services
     from holychat.jobs.preparing import Prepared
-    from holychat.services import Services
     from holychat.store.database import Connection
 
 _log = logging.getLogger(__name__)
