@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holychat.cli.batch_order import STDOUT
+from holychat.cli.batch_order import STDOUT, Order
 from holychat.cli.batch_sources import forget_lists, sources_of
 from holychat.cli.batch_templates import find_template
 from holychat.cli.batch_watch import follow, raw_notice, tell_end
@@ -25,7 +25,6 @@ from holychat.text import clean_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from holychat.cli.batch_order import Order
     from holychat.cli.session import Session
     from holychat.domain.jobs import Job, JobSpec, Source
     from holychat.jobs.estimate import Estimate
@@ -50,34 +49,45 @@ def carry_out(session: Session, order: Order) -> int:
             _show(session, session.with_services(lambda services: _preview(session, services, order, sources)), order)
             return ExitCode.DONE
         job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
-        sent = agreed(session, job, estimate, order)
+        try:
+            sent = _agreed(session, job, estimate, order)
+        finally:
+            if not sent:
+                session.with_services(lambda services: services.jobs.delete(job.id))
     finally:
         if not sent:
             forget_lists(session.paths, sources)
-    if not sent:
-        return ExitCode.INTERRUPTED
-    return send(session, job, order, estimate)
+    return _send(session, job, order, estimate) if sent else ExitCode.INTERRUPTED
 
 
-def agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> bool:
-    """Show what a draft will take and ask whether it shall be sent; one that shall not is deleted.
+def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bool) -> int:
+    """Do the same with a draft that is there already, and stays where the answer is no; the exit status.
+
+    Raises:
+        UsageError: There is nothing to send, or nobody is there to say yes.
+    """
+    order = Order(job.spec.recipe.kind, (), {}, yes=yes, wait=wait, as_json=as_json)
+    _refuse_what_cannot_be(order)
+    with _counting() as tell:
+        estimate = session.with_services(lambda services: services.jobs.estimate(job.id, progress=tell))
+    agreed = _agreed(session, job, estimate, order)
+    return _send(session, job, order, estimate) if agreed else ExitCode.INTERRUPTED
+
+
+def _agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> bool:
+    """Show what a draft will take and ask whether it shall be sent.
 
     Raises:
         UsageError: There is nothing to send.
     """
-    yes = False
-    try:
-        if not estimate.documents:
-            raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
-        if not order.as_json:
-            _show_before_sending(session, job, estimate)
-        yes = order.yes or _says_yes_or_no(_question(job, estimate, order))
-    finally:
-        if not yes:
-            session.with_services(lambda services: services.jobs.delete(job.id))
-    if not yes:
-        session.out.notice("Nothing was sent.")
-    return yes
+    if not estimate.documents:
+        raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
+    if not order.as_json:
+        _show_before_sending(session, job, estimate)
+    if order.yes or _says_yes_or_no(_question(job, estimate, order)):
+        return True
+    session.out.notice("Nothing was sent.")
+    return False
 
 
 def _question(job: Job, estimate: Estimate, order: Order) -> str:
@@ -86,7 +96,7 @@ def _question(job: Job, estimate: Estimate, order: Order) -> str:
     return f"Send {what}{documents(estimate.documents)} to {clean_line(job.spec.provider)}?"
 
 
-def send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
+def _send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
     """Let a draft be worked at, then wait for it where that is wanted; the exit status."""
 
     async def begin(services: Services) -> tuple[Job, bool]:

@@ -9,7 +9,7 @@ import click
 from holychat.cli.arguments import DOLLARS, JOB, TEXT
 from holychat.cli.batch_jobs import find_job
 from holychat.cli.batch_words import documents, job_fields
-from holychat.domain.jobs import ItemState
+from holychat.domain.jobs import ItemState, JobState
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -44,12 +44,21 @@ def pause(session: Session, job: int | None, as_json: bool) -> None:
 @click.command(short_help="Go on with a paused job.")
 @click.argument("job", type=JOB)
 @click.option("--budget", type=DOLLARS, metavar="USD", help="A new budget for the whole job.")
+@click.option("-y", "--yes", is_flag=True, help="Send a draft without being asked.")
 @_WAIT
 @_AS_JSON
 @click.pass_obj
-def resume(session: Session, job: int | None, budget: int | None, wait: bool, as_json: bool) -> int:
-    """Go on with a paused job; after a trial this sends the rest. JOB is a number, or `last`."""
-    changed = _steer(session, job, lambda services, found: services.jobs.resume(found.id, budget_micros=budget))
+def resume(session: Session, job: int | None, budget: int | None, yes: bool, wait: bool, as_json: bool) -> int:
+    """Go on with a paused job; after a trial this sends the rest. JOB is a number, or `last`.
+
+    A draft, of which nothing was sent yet, shows what it will take and asks first.
+    """
+    found = session.with_services(lambda services: find_job(services, job))
+    if found.state is JobState.DRAFT:
+        from holychat.cli.batch_send import send_draft
+
+        return send_draft(session, found, yes=yes, wait=wait, as_json=as_json)
+    changed = session.with_services(lambda services: services.jobs.resume(found.id, budget_micros=budget))
     return _then(session, changed, f"Job {changed.id} goes on.", wait=wait, as_json=as_json)
 
 

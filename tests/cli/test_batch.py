@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from holychat.domain.jobs import JobSpec, Kind, Recipe, Source, SourceKind
+from holychat.store import jobs
+from holychat.store.database import Database
 from tests.cli.batch_shell import SEA, STARS, TEA, BatchShell, lines_of, rows_of
 
 if TYPE_CHECKING:
@@ -224,3 +227,15 @@ def test_waiting_with_json_prints_one_object(desk: BatchShell) -> None:
     assert (done.status, done.json["state"], done.json["documents"]["done"]) == (0, "finished", 3)
     watched = desk.batch("watch", "--json")
     assert (watched.status, watched.json["id"]) == (0, 1)
+
+
+def test_a_draft_of_a_window_can_be_sent_from_a_shell(desk: BatchShell, private_environment: Path) -> None:
+    desk.batch("list")
+    spec = JobSpec("draft", Recipe(Kind.SUMMARIZE), (Source(SourceKind.PATH, str(desk.documents)),), "offline", "m")
+    database = Database.open(private_environment / "data" / "holychat.db")
+    database.write_now(lambda connection: jobs.create(connection, spec, 1))
+    database.close()
+    refused = desk.batch("resume", "1")
+    assert (refused.status, "--yes" in refused.error, desk.jobs()[0]["state"]) == (2, True, "draft")
+    done = desk.batch("resume", "1", "--yes", "--wait")
+    assert (done.status, rows_of(done.text)["Successful"]) == (0, "3")
