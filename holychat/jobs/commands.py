@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason, SourceKind
+from holychat.domain.jobs import ACTIVE_JOBS, ENDED_JOBS, ItemState, JobState, PauseReason, SourceKind
 from holychat.errors import UsageError
 from holychat.store import chats, item_moves, items, jobs
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Job, JobSpec
     from holychat.store.database import Connection
     from holychat.store.item_moves import Chosen
+
+
+_UNDER_WAY = (ItemState.SENDING, ItemState.RECEIVED)
 
 
 def create(connection: Connection, spec: JobSpec, now_ms: int) -> Job:
@@ -128,9 +131,8 @@ def accept(connection: Connection, item_ids: Sequence[int], now_ms: int) -> int:
 def has_work(connection: Connection, job_ids: Iterable[int]) -> bool:
     """Whether a worker has something to do for one of these jobs: items to send, or what is under way to look after."""
     return any(
-        job.state in (JobState.QUEUED, JobState.RUNNING, JobState.FINISHING)
-        or job.counts.of(ItemState.SENDING)
-        or job.counts.of(ItemState.RECEIVED)
+        job.state in ACTIVE_JOBS
+        or any(which.get(state) for which in (job.counts.documents, job.counts.parts) for state in _UNDER_WAY)
         for job_id in job_ids
         for job in (jobs.get(connection, job_id),)
     )

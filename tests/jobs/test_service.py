@@ -23,6 +23,7 @@ from holychat.domain.jobs import (
     Template,
 )
 from holychat.errors import UsageError
+from holychat.jobs import commands
 from holychat.jobs.worker import WorkerLock
 from holychat.paths import Paths
 from holychat.services import open_services
@@ -153,6 +154,17 @@ async def test_a_job_is_confirmed_paused_resumed_and_cancelled(services: Service
             await command(job.id)
     with pytest.raises(UsageError, match="There is no job 99"):
         await services.jobs.pause(99)
+
+
+async def test_a_cancelled_job_needs_a_worker_while_a_part_of_it_is_under_way(services: Services) -> None:
+    job = new_job(services.database, JobState.RUNNING)
+    document = with_item(services, job.id, S.PENDING, waiting_for=1)
+    part = with_item(services, job.id, S.SENDING, parent=document)
+    await services.jobs.cancel(job.id)
+    assert states_of(services.database, job.id) == {document: "cancelled", part: "sending"}
+    assert services.database.read_now(lambda c: commands.has_work(c, [job.id]))
+    services.database.write_now(lambda c: set_state(c, part, S.IN_DOUBT))
+    assert not services.database.read_now(lambda c: commands.has_work(c, [job.id]))
 
 
 async def test_going_on_after_a_trial_sends_the_rest(services: Services) -> None:
