@@ -127,7 +127,7 @@ HEAVY = {"textual", "httpx", "aiohttp", "keyring", "apsw", "openai", "rich", "ma
     "arguments", [["--version"], ["--help"], ["ask", "--help"], ["history", "--help"], ["batch", "--help"]]
 )
 def test_version_and_help_load_nothing_heavy(arguments: list[str]) -> None:
-    code = f"from holychat.cli.frame import run\nassert run({arguments.split()!r}) == 0"
+    code = f"from holychat.cli.frame import run\nassert run({arguments!r}) == 0"
     assert loaded_by(code) & HEAVY == set()
 
 
