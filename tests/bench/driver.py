@@ -97,11 +97,16 @@ class Driver:
 
     def home(self, program: Program) -> Path:
         """A new folder with the program's settings."""
-        self._homes += 1
-        home = self.folder / f"home{self._homes}"
-        home.mkdir()
+        home = self.new_folder()
         program.prepare(home, self.url)
         return home
+
+    def new_folder(self) -> Path:
+        """A new empty folder, gone at the end of the run."""
+        self._homes += 1
+        folder = self.folder / f"home{self._homes}"
+        folder.mkdir()
+        return folder
 
     def ready(self, program: Program, home: Path | None = None, *arguments: str) -> Terminal:
         """The program with its prompt on the screen."""

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+_PACKAGES = ("holychat", "textual", "httpx", "httpx-sse", "httpx-aiohttp", "aiohttp", "openai")
 _STAT = Path("/proc/stat")
 
 
@@ -54,5 +55,5 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("holychat", "textual", "httpx", "httpx-sse")},
+        "packages": {name: version(name) for name in _PACKAGES},
     }

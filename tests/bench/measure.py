@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from tests.bench.batch import batch, batch_memory, batch_quota, batch_typing
 from tests.bench.driver import KEYS
 from tests.bench.machine import Weather
 from tests.bench.programs import BARE_TEXTUAL, HOLYCHAT, PLAIN_PRINTER, PROGRAMS, Program
@@ -19,12 +20,19 @@ from tests.bench.terminal import Gone, TooLate
 from tests.bench.texts import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.bench.driver import Driver
     from tests.bench.terminal import Terminal
 
 Row = dict[str, Any]
+QUOTAS: dict[str, dict[str, Any]] = {
+    "8 per second": {"per_second": 8},
+    "50 per second": {"per_second": 50},
+    "50 per second, Retry-After": {"per_second": 50, "retry_after": True},
+    "600 per minute": {"per_minute": 600},
+}
+"""Quotas that the desk is not told of, as rules of the quota server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,21 @@ class Plan:
     long_chat: int = 10_000
     patience: float = 150
     """Seconds after which a flood is given up."""
+    batch_requests: int = 2_000
+    batch_latencies: Sequence[float] = (0, 50)
+    batch_at_once: Sequence[int] = (20, 100, 500)
+    memory_items: Sequence[int] = (1_000, 100_000)
+    typing_items: int = 30_000
+    """Items of the job beside which somebody types: it must not end before them."""
+    quotas: Mapping[str, dict[str, Any]] = field(default_factory=lambda: dict(QUOTAS))
+    quota_latency_ms: float = 400
+    quota_seconds: float = 60
     programs: Sequence[str] = tuple(PROGRAMS)
     holychat: Program = HOLYCHAT
 
 
-def _milliseconds(delays: Sequence[float]) -> list[float]:
+def milliseconds(delays: Sequence[float]) -> list[float]:
+    """Seconds in milliseconds, rounded for the record."""
     return [round(1000 * delay, 2) for delay in delays]
 
 
@@ -161,7 +179,7 @@ def paced(driver: Driver, plan: Plan) -> Iterator[Row]:
             yield {
                 "program": program.name,
                 "rate": rate,
-                "delays_ms": _milliseconds(delays),
+                "delays_ms": milliseconds(delays),
                 "unseen": len(sent) - len(delays),
                 "cpu_pct": 100 * used / took,
             }
@@ -177,11 +195,12 @@ def typing(driver: Driver, plan: Plan) -> Iterator[Row]:
                 asked = driver.ask(terminal, "mixed", int(rate * seconds), rate)
                 terminal.wait_for_mark(asked.first)
                 terminal.watch(min(2.0, seconds / 3))
-            delays = _echoes(terminal, plan.keys, repetition)
-            yield {"program": program.name, "rate": rate, "delays_ms": _milliseconds(delays)}
+            delays = echoes(terminal, plan.keys, repetition)
+            yield {"program": program.name, "rate": rate, "delays_ms": milliseconds(delays)}
 
 
-def _echoes(terminal: Terminal, count: int, seed: int) -> list[float]:
+def echoes(terminal: Terminal, count: int, seed: int) -> list[float]:
+    """Press so many keys at irregular times; seconds from each press to its echo."""
     gaps = random.Random(seed)
     delays = []
     for key in KEYS[:count]:
@@ -241,6 +260,10 @@ BENCHMARKS: dict[str, Callable[[Driver, Plan], Iterator[Row]]] = {
     "paced": paced,
     "typing": typing,
     "open_chat": open_chat,
+    "batch": batch,
+    "batch_memory": batch_memory,
+    "batch_typing": batch_typing,
+    "batch_quota": batch_quota,
 }
 
 
@@ -252,7 +275,7 @@ def measure(driver: Driver, plan: Plan, names: Sequence[str]) -> Iterator[Row]:
             for row in BENCHMARKS[name](driver, plan):
                 yield {"benchmark": name, **row, **weather.read()}
                 weather = Weather()
-        except (Gone, TooLate, TimeoutError) as error:
+        except (Gone, TooLate, TimeoutError, RuntimeError, LookupError) as error:
             yield {"benchmark": name, "error": f"{type(error).__name__}: {error}"}
 
 
@@ -270,4 +293,12 @@ def tiny() -> Plan:
         keys=3,
         messages=1,
         long_chat=30,
+        batch_requests=40,
+        batch_latencies=(5,),
+        batch_at_once=(10,),
+        memory_items=(20, 60),
+        typing_items=6_000,
+        quotas={"20 per second": {"per_second": 20}},
+        quota_latency_ms=20,
+        quota_seconds=2,
     )

@@ -22,6 +22,21 @@ model = "bench-model"
 """
 
 
+def environment(home: Path) -> dict[str, str]:
+    """All that a program under test sees of the environment: `home` is the only place where it can keep things."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "HOLYCHAT_HOME": str(home),
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "NO_PROXY": "*",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """One command; `{url}` in it stands for the base URL of the server."""
@@ -42,20 +57,8 @@ class Program:
 
     def start(self, home: Path, url: str, *arguments: str) -> Terminal:
         """Start it with `home` as the only place it can keep things."""
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(home),
-            "HOLYCHAT_HOME": str(home),
-            "TERM": "xterm-256color",
-            "COLORTERM": "truecolor",
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "NO_PROXY": "*",
-            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-            **self.environment,
-        }
         command = [part.format(url=url) for part in self.command]
-        return Terminal([*command, *arguments], environment, home)
+        return Terminal([*command, *arguments], environment(home) | self.environment, home)
 
 
 HOLYCHAT = Program("holychat", (str(Path(sys.executable).with_name("holychat")),), "Ask anything, or")

@@ -5,60 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import chain
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.bench import batch_report
 from tests.bench.programs import BARE_TEXTUAL, HOLYCHAT, PLAIN_PRINTER, PROGRAMS
+from tests.bench.tables import WEATHER, Figures, Row, Verdicts, percentile, spread, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-Row = dict[str, Any]
 _OURS, _BARE, _PRINTER = HOLYCHAT.name, BARE_TEXTUAL.name, PLAIN_PRINTER.name
 _FIXED = 8
 """Pieces of the reply that measures what any reply costs."""
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Linear interpolation between the neighbours."""
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * share
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
-
-
-class Figures:
-    """Rows, asked for by what they say of themselves."""
-
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._rows = [row for row in rows if "benchmark" in row and "error" not in row]
-
-    def rows(self, benchmark: str, **what: object) -> list[Row]:
-        """All rows of a benchmark for which this holds."""
-        wanted = {"benchmark": benchmark, **what}
-        return [row for row in self._rows if all(row.get(key) == value for key, value in wanted.items())]
-
-    def values(self, figure: str, benchmark: str, **what: object) -> list[float]:
-        """That figure of all these rows that have it."""
-        return [row[figure] for row in self.rows(benchmark, **what) if figure in row]
-
-    def one(self, of: Callable[[list[float]], float], figure: str, benchmark: str, **what: object) -> float | None:
-        """One number for them, None where nothing was measured."""
-        values = self.values(figure, benchmark, **what)
-        return of(values) if values else None
-
-    def median(self, figure: str, benchmark: str, **what: object) -> float | None:
-        """Their median, None where nothing was measured."""
-        return self.one(median, figure, benchmark, **what)
-
-    def distinct(self, key: str, benchmark: str) -> list[Any]:
-        """What that key is in the rows of a benchmark, in order of appearance."""
-        return list(dict.fromkeys(row[key] for row in self.rows(benchmark) if key in row))
-
-    def weather(self, rows: Sequence[Row]) -> str:
-        """Median calibration and worst stolen time of some rows."""
-        cpu, wall = (median(row[key] for row in rows) for key in ("calib_cpu_ms", "calib_wall_ms"))
-        return f"{cpu:.0f} / {wall:.0f} / {max(row['steal_pct'] for row in rows):.0f} %"
 
 
 def report(rows: Sequence[Row]) -> str:
@@ -76,23 +34,24 @@ def report(rows: Sequence[Row]) -> str:
 
 def verdicts(figures: Figures) -> str:
     """Each aim, what was measured, and whether it is met."""
-    found = list(chain.from_iterable(aim(figures) for aim in (_start, _first, _flood, _growth, _open, _typing)))
+    found = list(
+        chain.from_iterable(
+            aim(figures) for aim in (_start, _first, _flood, _growth, _open, _typing, batch_report.verdicts)
+        )
+    )
     lines = [[aim, wanted, measured, "yes" if met else "**no**"] for aim, wanted, measured, met in found]
-    return _table("Aims", ["aim", "wanted", "measured", "met"], lines)
+    return table("Aims", ["aim", "wanted", "measured", "met"], lines)
 
 
-_Verdicts = list[tuple[str, str, str, bool]]
-
-
-def _start(figures: Figures) -> _Verdicts:
+def _start(figures: Figures) -> Verdicts:
     ours, bare = (figures.median("echo_s", "start", program=name) for name in (_OURS, _BARE))
     if not ours or not bare:
         return []
     return [("cold start, to the bare app", "≤ 1.5", f"{ours / bare:.2f}", ours / bare <= 1.5)]
 
 
-def _first(figures: Figures) -> _Verdicts:
-    found: _Verdicts = []
+def _first(figures: Figures) -> Verdicts:
+    found: Verdicts = []
     for message in ("first", "later"):
         ours, printer = (
             figures.median("overhead_ms", "first_token", program=name, message=message) for name in (_OURS, _PRINTER)
@@ -105,8 +64,8 @@ def _first(figures: Figures) -> _Verdicts:
     return found
 
 
-def _flood(figures: Figures) -> _Verdicts:
-    found: _Verdicts = []
+def _flood(figures: Figures) -> Verdicts:
+    found: Verdicts = []
     for kind in figures.distinct("kind", "flood"):
         ours = figures.median("cpu_s", "flood", program=_OURS, kind=kind, size=10_000)
         bare = figures.median("cpu_s", "flood", program=_BARE, kind=kind, size=10_000)
@@ -126,9 +85,9 @@ def _flood(figures: Figures) -> _Verdicts:
     return found
 
 
-def _growth(figures: Figures) -> _Verdicts:
+def _growth(figures: Figures) -> Verdicts:
     """The medians decide; the fastest runs are shown because other work on the machine only ever adds to a figure."""
-    found: _Verdicts = []
+    found: Verdicts = []
     for kind in figures.distinct("kind", "flood"):
         small, large = (_per_token(figures, _OURS, kind, size) for size in (2_000, 40_000))
         best_small, best_large = (_per_token(figures, _OURS, kind, size, of=min) for size in (2_000, 40_000))
@@ -139,8 +98,8 @@ def _growth(figures: Figures) -> _Verdicts:
     return found
 
 
-def _open(figures: Figures) -> _Verdicts:
-    found: _Verdicts = []
+def _open(figures: Figures) -> Verdicts:
+    found: Verdicts = []
     for way in figures.distinct("way", "open_chat"):
         sizes = sorted(figures.distinct("size", "open_chat"))
         short, long = (figures.median("shown_s", "open_chat", way=way, size=size) for size in (sizes[0], sizes[-1]))
@@ -156,7 +115,7 @@ def _open(figures: Figures) -> _Verdicts:
     return found
 
 
-def _typing(figures: Figures) -> _Verdicts:
+def _typing(figures: Figures) -> Verdicts:
     rate = max(figures.distinct("rate", "typing"), default=0)
     rows = figures.rows("typing", program=_OURS, rate=rate)
     delays = list(chain.from_iterable(row["delays_ms"] for row in rows))
@@ -190,8 +149,8 @@ def _start_table(figures: Figures) -> str:
                 name, str(len(rows)), f"{painted:.2f}", f"{median(echo):.2f} ({min(echo):.2f}–{max(echo):.2f})",
                 f"{cpu:.2f}", f"{memory:.0f}", figures.weather(rows),
             ])  # fmt: skip
-    head = ["program", "runs", "prompt painted s", "first key echoed s (min–max)", "CPU s", "memory MB", _WEATHER]
-    return _table("Cold start", head, lines)
+    head = ["program", "runs", "prompt painted s", "first key echoed s (min–max)", "CPU s", "memory MB", WEATHER]
+    return table("Cold start", head, lines)
 
 
 def _first_table(figures: Figures) -> str:
@@ -206,8 +165,8 @@ def _first_table(figures: Figures) -> str:
                     name, message, str(len(rows)), f"{median(overhead):.1f} ({min(overhead):.1f}–{max(overhead):.1f})",
                     f"{request:.1f}", f"{paint:.1f}", figures.weather(rows),
                 ])  # fmt: skip
-    head = ["program", "message", "n", "Enter to first token ms (min–max)", "to request", "to paint", _WEATHER]
-    return _table("First token", head, lines)
+    head = ["program", "message", "n", "Enter to first token ms (min–max)", "to request", "to paint", WEATHER]
+    return table("First token", head, lines)
 
 
 def _flood_table(figures: Figures) -> str:
@@ -220,9 +179,9 @@ def _flood_table(figures: Figures) -> str:
                     lines.append(_flood_line(figures, rows, bare))
     head = [
         "text", "tokens", "program", "runs", "wall s", "CPU s: to last / until idle (min–max)", "µs/token: raw / net",
-        "bare app's CPU to this", "memory MB (+)", "painted kB", _WEATHER,
+        "bare app's CPU to this", "memory MB (+)", "painted kB", WEATHER,
     ]  # fmt: skip
-    return _table("Flood", head, lines)
+    return table("Flood", head, lines)
 
 
 def _flood_line(figures: Figures, rows: Sequence[Row], bare: float | None) -> list[str]:
@@ -253,10 +212,10 @@ def _paced_table(figures: Figures) -> str:
             if delays := list(chain.from_iterable(row["delays_ms"] for row in rows)):
                 cpu, unseen = median(row["cpu_pct"] for row in rows), sum(row["unseen"] for row in rows)
                 lines.append([
-                    str(rate), name, str(len(rows)), *_spread(delays), f"{unseen}", f"{cpu:.0f}", figures.weather(rows),
+                    str(rate), name, str(len(rows)), *spread(delays), f"{unseen}", f"{cpu:.0f}", figures.weather(rows),
                 ])  # fmt: skip
-    head = ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", "marks not seen", "CPU %", _WEATHER]
-    return _table("Paced: from the server's socket to the screen", head, lines)
+    head = ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", "marks not seen", "CPU %", WEATHER]
+    return table("Paced: from the server's socket to the screen", head, lines)
 
 
 def _typing_table(figures: Figures) -> str:
@@ -265,8 +224,8 @@ def _typing_table(figures: Figures) -> str:
         for name in PROGRAMS:
             rows = figures.rows("typing", program=name, rate=rate)
             if delays := list(chain.from_iterable(row["delays_ms"] for row in rows)):
-                lines.append([str(rate), name, str(len(rows)), *_spread(delays), figures.weather(rows)])
-    return _table("Key to echo", ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", _WEATHER], lines)
+                lines.append([str(rate), name, str(len(rows)), *spread(delays), figures.weather(rows)])
+    return table("Key to echo", ["tokens/s", "program", "runs", "n", "p50 ms", "p95 ms", "max ms", WEATHER], lines)
 
 
 def _open_table(figures: Figures) -> str:
@@ -289,23 +248,11 @@ def _open_table(figures: Figures) -> str:
         "key echoed s",
         "CPU s",
         "memory MB",
-        _WEATHER,
+        WEATHER,
     ]
-    return _table("Opening a chat (holychat)", head, lines)
+    return table("Opening a chat (holychat)", head, lines)
 
 
-_WEATHER = "loop CPU / wall ms / steal"
-_TABLES = (verdicts, _start_table, _first_table, _flood_table, _paced_table, _typing_table, _open_table)
-
-
-def _spread(delays: Sequence[float]) -> list[str]:
-    figures = (percentile(delays, 0.5), percentile(delays, 0.95), max(delays))
-    return [str(len(delays)), *(f"{figure:.1f}" for figure in figures)]
-
-
-def _table(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table under a heading; nothing without lines."""
-    if not lines:
-        return ""
-    rows = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *lines)]
-    return f"### {title}\n\n" + "\n".join(rows)
+_TABLES = (
+    verdicts, _start_table, _first_table, _flood_table, _paced_table, _typing_table, _open_table, *batch_report.TABLES,
+)  # fmt: skip

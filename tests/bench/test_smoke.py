@@ -12,6 +12,15 @@ from tests.bench.report import report
 from tests.bench.server import Replies
 from tests.bench.texts import FIRST, KINDS, LAST, TAG, pieces
 
+_PROGRAMS = {
+    "typing": {"holychat", "bare Textual"},
+    "open_chat": {"holychat"},
+    "batch": {"holychat", "httpx", "aiohttp", "openai"},
+    "batch_memory": {"holychat"},
+    "batch_typing": {"holychat"},
+    "batch_quota": {"holychat"},
+}
+
 
 @pytest.mark.pty
 @pytest.mark.timeout(300)
@@ -20,9 +29,7 @@ def test_every_benchmark_yields_figures_of_every_program_it_is_about(name: str) 
     with Driver() as driver:
         rows = list(measure(driver, tiny(), [name]))
     assert not [row["error"] for row in rows if "error" in row]
-    programs = {"holychat", "bare Textual", "plain printer"}
-    without = {"typing": {"plain printer"}, "open_chat": {"bare Textual", "plain printer"}}
-    assert {row["program"] for row in rows} == programs - without.get(name, set())
+    assert {row["program"] for row in rows} == _PROGRAMS.get(name, {"holychat", "bare Textual", "plain printer"})
     for row in rows:
         figures = [row[key] for key in row if key.endswith(("_s", "_mb")) or key == "overhead_ms"]
         measured = [*figures, *row.get("delays_ms", [])]
