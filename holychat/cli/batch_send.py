@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holychat.cli.batch_order import STDOUT, Order
-from holychat.cli.batch_sources import forget_lists, sources_of
+from holychat.cli.batch_sources import sources_of
 from holychat.cli.batch_templates import find_template
 from holychat.cli.batch_watch import follow, raw_notice, tell_end
 from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
 from holychat.cli.output import is_terminal
 from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
 from holychat.errors import ExitCode, UsageError
+from holychat.jobs import lists
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def carry_out(session: Session, order: Order) -> int:
                 session.with_services(lambda services: services.jobs.delete(job.id))
     finally:
         if not sent:
-            forget_lists(session.paths, sources)
+            lists.forget(session.paths, sources)
     return _send(session, job, order, estimate) if sent else ExitCode.INTERRUPTED
 
 

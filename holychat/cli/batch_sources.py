@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import os
@@ -42,14 +41,6 @@ def sources_of(order: Order, paths: Paths) -> tuple[Source, ...]:
     if not sources:
         raise UsageError("There are no documents", "Name files or folders, or - for a list of paths on standard input.")
     return tuple(sources)
-
-
-def forget_lists(paths: Paths, sources: tuple[Source, ...]) -> None:
-    """Delete the lists that came in on standard input for a job that is no more. Blocking."""
-    for source in sources:
-        if source.kind is SourceKind.LIST and os.path.dirname(source.value) == str(paths.lists):
-            with contextlib.suppress(OSError):
-                os.unlink(source.value)
 
 
 def _source(word: str, order: Order) -> Source:

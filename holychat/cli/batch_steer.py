@@ -153,7 +153,6 @@ def accept(session: Session, job: int | None, numbers: tuple[int, ...], as_json:
 def delete(session: Session, jobs: tuple[int | None, ...], yes: bool) -> None:
     """Delete jobs that have ended with all their results, for good. JOB is a number, or `last`."""
     from holychat.cli.batch_send import says_yes
-    from holychat.cli.batch_sources import forget_lists
 
     async def find(services: Services) -> dict[int, Job]:
         return {found.id: found for found in [await find_job(services, job) for job in jobs]}
@@ -169,8 +168,6 @@ def delete(session: Session, jobs: tuple[int | None, ...], yes: bool) -> None:
             await services.jobs.delete(job_id)
 
     session.with_services(delete_all)
-    for job in found.values():
-        forget_lists(session.paths, job.spec.sources)
     session.out.line(f"Deleted {', '.join(f'job {job_id}' for job_id in found)}.")
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from holychat.domain.jobs import ItemState, Job, JobState
-from holychat.jobs import commands, conversation, ordering, views
+from holychat.jobs import commands, conversation, lists, ordering, views
 from holychat.jobs.own_templates import JobTemplates
 from holychat.jobs.reading import FAILED
 from holychat.jobs.sweeping import Sweeper
@@ -133,12 +133,14 @@ class JobService(JobTemplates):
             UsageError: There is no such job, or it has not ended.
         """
 
-        def hide(connection: Connection) -> None:
+        def hide(connection: Connection) -> Job:
             job = jobs.get(connection, job_id)
             if not jobs.hide(connection, job_id, _now_ms()):
                 raise jobs.impossible(job, "deleted", "Cancel it first.")
+            return job
 
-        await self._database.write(hide)
+        job = await self._database.write(hide)
+        await asyncio.to_thread(lists.forget, self._paths, job.spec.sources)
         await self._sweeper.sweep(_SWEEP_SECONDS)
 
     async def sweep(self) -> None:
