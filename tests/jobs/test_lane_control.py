@@ -65,6 +65,15 @@ def test_nine_tenths_of_an_unknown_quota_are_used_and_hardly_anything_is_refused
     assert refused < 0.02
 
 
+@pytest.mark.parametrize(("per_minute", "least"), [(60, 0.85), (500, 0.95)])
+def test_no_run_of_luck_gets_a_lane_stuck(per_minute: int, least: float) -> None:
+    """A window that had shrunk to one never grew again, with one seed in sixty."""
+    for seed in (11, 39, *range(100, 115)):
+        result = run(Control(), Smoothed(per_minute), 1000, slow, seed=seed)
+        assert best(Smoothed(per_minute), 1000, slow, seed=seed) / result.seconds >= least, seed
+        assert result.refused < 25, seed
+
+
 @pytest.mark.parametrize("per_minute", [60, 500, 4000])
 def test_a_quota_that_headers_name_is_used_without_refusals(per_minute: int) -> None:
     speed, refused = figures(lambda: Smoothed(per_minute, headers=True), 2000, slow)

@@ -107,7 +107,7 @@ class Control:
         self.in_flight += 1
         self._in_background += background
         self.gate.taken(now)
-        self.window.taken(now, self.in_flight)
+        self.window.seen(now, self.in_flight)
         return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
 
     def undo(self, ticket: Ticket) -> None:
@@ -127,6 +127,7 @@ class Control:
         retry_after: float | None = None,
     ) -> None:
         """A request ended; `outcome` is None for a reply."""
+        self.window.seen(now, self.in_flight)
         self._leave(ticket)
         if limits is not None:
             self.pacer.learn(now, limits, self.in_flight)

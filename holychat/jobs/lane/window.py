@@ -15,6 +15,8 @@ ROUND = 1.0
 """Seconds after which nothing refused counts as a round of replies, where replies take long."""
 _SHORTEST, _LONGEST = 0.5, 60.0
 _MEMORY = 60.0
+_GAP = 1.0
+"""Seconds that it may stay unused and still count as full."""
 _SOON = 2.0
 """Seconds after a cut within which another refusal shows that the cut was not to the point."""
 
@@ -64,7 +66,9 @@ class Window:
     def grow(self, now: float, in_flight: int) -> bool:
         """Look whether it was full for long enough without a refusal; True when it grew."""
         if in_flight < _SATURATED * self.size:
-            self._grown_at = None
+            # A small window has a gap with every reply, which does not mean that it is not needed.
+            if now - self._full_at > _GAP:
+                self._grown_at = None
         elif self._grown_at is None:
             self._grown_at = now
         elif now >= self.next_growth(now, in_flight):
@@ -79,9 +83,9 @@ class Window:
             return True
         return False
 
-    def taken(self, now: float, level: int) -> None:
-        """A request is sent, the `level`th at once."""
-        if level >= _SATURATED * self.size:
+    def seen(self, now: float, in_flight: int) -> None:
+        """So many are under way, before one ends or after one was sent."""
+        if in_flight >= _SATURATED * self.size:
             self._full_at = now
 
     def clean(self, now: float, sent_at: float, level: int) -> None:
