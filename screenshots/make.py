@@ -3,7 +3,7 @@
 The app runs in a home of its own. In most pictures the offline provider does real work on this repository's own text.
 The first picture of the README (`chat`) shows a reply of a scripted server on this machine, held in the middle of its
 stream: the app, the connection and the figures are real, the words were written for the picture by us and not by a
-model.
+model. What was spent in the pictures of costs (`costs`) is made up, at the prices of the list.
 
 SVG pictures come in dark and light; README's first picture is also made as PNG where rsvg-convert or chromium is
 there to do it.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import html
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -206,6 +207,57 @@ async def live_picture(theme: str) -> None:
         await app.close_services()
 
 
+def made_up_spending(database: Path) -> None:
+    """A month of requests in an empty history: numbers made up for the picture, prices from the list."""
+    from holychat.catalog.prices import PriceBook
+    from holychat.domain.usage import Usage
+    from holychat.store.database import Database
+
+    dice, book, now = random.Random(8), PriceBook(), time.time_ns() // 900_000_000_000
+    shares = (("gpt-4.1", 6), ("claude-sonnet-4.5", 2), ("gemini-2.5-flash", 9), ("deepseek-v3.2", 40))
+    rows = []
+    for day in range(31):
+        for model, share in shares:
+            requests = dice.randrange(4 * share) if dice.random() < 0.85 else 0
+            usage = Usage(requests * dice.randrange(900, 3000), requests * dice.randrange(200, 700))
+            cost = book.cost_of("holysheep", model, usage)
+            if requests and cost is not None:
+                tokens = (usage.input_tokens, usage.output_tokens)
+                rows.append(
+                    (now - 96 * day, 1, 0, "holysheep", model, requests, requests // 12, 0, cost.micros, *tokens)
+                )
+    rows.append((now, 1, 0, "local", "qwen3:8b", 3, 0, 3, 0, 4100, 900))
+    history = Database.open(database)
+    history.write_now(lambda c: c.executemany("INSERT INTO spending VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows))
+    history.close()
+
+
+async def cost_pictures(theme: str) -> None:
+    """What was spent, on a small screen and on a large one."""
+    from decimal import Decimal
+
+    from holychat.paths import Paths
+    from holychat.settings import ChatSettings, LimitSettings, Settings, UiSettings
+    from holychat.tui.app import HolychatApp
+
+    limits = LimitSettings(day=Decimal(2), month=Decimal(20))
+    settings = Settings(chat=ChatSettings(provider="offline"), limits=limits, ui=UiSettings(theme=theme))
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["HOLYCHAT_HOME"] = home
+        made_up_spending(Paths.resolve().database)
+        for name, size in (("costs-small", (80, 24)), ("costs", (120, 40))):
+            app = HolychatApp(Paths.resolve(), settings)
+            async with app.run_test(size=size) as pilot:
+                session = Session(app, pilot, theme)
+                await session.until(lambda app=app: app.is_ready)
+                await pilot.press("f3")
+                await session.until(lambda app=app: getattr(app.screen, "overview", None) is not None)
+                await pilot.press("left")
+                await pilot.pause(0.3)
+                session.picture(name)
+            await app.close_services()
+
+
 async def offline_pictures(session: Session) -> None:
     """A conversation with a file, a question that waits for its turn, the marked message, the side panel."""
     main = session.app.main
@@ -263,6 +315,7 @@ def main() -> None:
     for theme in ("holychat-dark", "holychat-light"):
         asyncio.run(live_picture(theme))
         asyncio.run(take(theme))
+        asyncio.run(cost_pictures(theme))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from holychat.errors import HolychatError, LimitReached
 from holychat.tui.screens.chat_panel import ChatPanel
 from holychat.tui.status import facts
-from holychat.tui.unsent import Flight
+from holychat.tui.unsent import Flight, Unsent
 from holychat.tui.widgets.status_line import StatusLine
 from holychat.tui.work import start_work
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from holychat.domain.usage import ContextUse
-    from holychat.tui.unsent import Unsent
 
 _PAUSE = 0.25
 """Seconds after the last key until the bar follows what is typed."""
@@ -58,8 +57,8 @@ class ChatMoney(ChatPanel):
 
     def _may_ask(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Whether what was held can be done again from here: a text that belongs to a chat that was left can not."""
-        left = [arg for arg in getattr(work, "args", ()) if arg.__class__.__name__ == "Unsent"]
-        return all(unsent is self.drafts.shown for unsent in left) and self.app.screen is self
+        typed = [arg for arg in getattr(work, "args", ()) if isinstance(arg, Unsent)]
+        return all(unsent is self.drafts.shown for unsent in typed) and self.app.screen is self
 
     def _ask_over_limit(self, held: LimitReached, work: Callable[[], Awaitable[None]]) -> None:
         from holychat.tui.screens.confirm import ConfirmScreen
@@ -115,9 +114,8 @@ class ChatMoney(ChatPanel):
         """Let the bar follow, when no other key comes soon."""
         if self._said is None:
             return
-        if self._typing is None:
-            self._typing = self.set_timer(_PAUSE, self._show_status, pause=True)
-        self._typing.stop()
+        if self._typing is not None:
+            self._typing.stop()
         self._typing = self.set_timer(_PAUSE, self._show_status)
 
     async def _measure(self) -> None:
@@ -138,7 +136,8 @@ class ChatMoney(ChatPanel):
         services, said = self.conversation.services, self._said
         if said is None or services is None:
             return None
-        return replace(said, tokens=said.tokens + services.costs.tokens.text(text, said.model))
+        tokens = said.tokens + services.costs.tokens.text(text, said.model)
+        return replace(said, tokens=tokens) if tokens else None
 
     def warn_of_context(self, text: str) -> None:
         """Tell before it is sent that it will not fit."""
@@ -148,4 +147,5 @@ class ChatMoney(ChatPanel):
 
     def _show_status(self) -> None:
         now = facts(self.conversation, self.key_words, self.conversation.last)
-        self.query_one(StatusLine).facts = replace(now, context=self.context_use(self.composer.text))
+        for line in self.query(StatusLine):  # none, where the app ended while the store was read
+            line.facts = replace(now, context=self.context_use(self.composer.text))

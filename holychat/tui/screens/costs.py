@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from holychat.money.costs import Costs, Overview
 
 
+_LOW = 32
+"""Lines below which nothing is left around the dialog."""
+
+
 class CostScreen(Dialog[None]):
     """Left and right mark a day, page up and down go to other months.
 
@@ -48,6 +52,10 @@ class CostScreen(Dialog[None]):
     def on_mount(self) -> None:
         """Add up."""
         self._read_again()
+
+    def on_resize(self) -> None:
+        """A chart and a list want every line there is."""
+        self.set_class(self.size.height < _LOW, "-tight")
 
     async def history_changed(self) -> None:
         """Another process has spent something."""

@@ -13,7 +13,7 @@ from holychat.domain.usage import Cost
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
 
     from rich.style import Style
@@ -28,9 +28,11 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _LABEL = 12
 """Cells of the names on the left of sums and limits."""
 _MOST_NAME = 30
+_ROOMY = 60
+"""Cells from which a limit also says what is left of it."""
 _LEAST_CHART = 5
-_MOST_CHART = 14
-"""Lines of the columns at least and at most."""
+_MOST_CHART = 16
+"""Lines of the columns, at least where models are many, and at most."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -66,14 +68,15 @@ class CostView(Widget):
 def painted(overview: Overview, marked: date, width: int, height: int, styles: Mapping[str, Style | str]) -> Text:
     """The whole view as lines of at most `width` cells, `height` of them at most."""
     head = [*_sums(overview, width, styles), *_limits(overview.limits, width, styles), *_open(overview, styles)]
-    left = height - len(head) - 1
-    chart_height = max(_LEAST_CHART, min(_MOST_CHART, left // 2 - 2))
-    model_lines = max(1, left - chart_height - 5)
+    # Blank lines, titles and the axis take five; models come before the height of the columns.
+    left = height - len(head) - 5
+    model_lines = max(1, min(len(overview.models) or 1, left - _LEAST_CHART))
+    chart_height = max(1, min(_MOST_CHART, left - model_lines))
     lines = [*head, Text(), *_models(overview.models, model_lines, width, styles), Text()]
     lines += _days(overview, marked, chart_height, width, styles)
-    text = Text("\n", no_wrap=True, end="").join(lines[:height])
-    text.no_wrap, text.overflow = True, "crop"
-    return text
+    for line in lines:
+        line.truncate(width)
+    return Text("\n").join(lines[:height])
 
 
 def month_name(day: date) -> str:
@@ -87,19 +90,29 @@ def _sums(overview: Overview, width: int, styles: Mapping[str, Style | str]) -> 
     widest = max(len(_cost(spent)) for _, spent in rows)
     for name, spent in rows:
         line = Text.assemble((name.ljust(room), styles["name"]), (_cost(spent).rjust(widest), styles["title"]))
-        told = "   " + " · ".join(_told(spent))
-        line.append(told if line.cell_len + cell_len(told) <= width else "", styles["muted"])
+        line.append(_fitting(_told(spent), width - line.cell_len), styles["muted"])
         yield line
+
+
+def _fitting(parts: Iterable[str], room: int) -> str:
+    """As many parts as there is room for."""
+    told = ""
+    for part in parts:
+        longer = f"{told} · {part}" if told else f"   {part}"
+        if cell_len(longer) > room:
+            break
+        told = longer
+    return told
 
 
 def _told(spent: Spent) -> Iterator[str]:
     yield f"{spent.requests:,} {'request' if spent.requests == 1 else 'requests'}"
-    if spent.requests:
-        yield f"{_count(spent.input_tokens)} in, {_count(spent.output_tokens)} out"
-    if spent.estimated:
-        yield f"{spent.estimated:,} estimated"
     if spent.unknown:
         yield f"{spent.unknown:,} of unknown price"
+    if spent.estimated:
+        yield f"{spent.estimated:,} estimated"
+    if spent.requests:
+        yield f"{_count(spent.input_tokens)} in, {_count(spent.output_tokens)} out"
 
 
 def _limits(limits: Sequence[Limit], width: int, styles: Mapping[str, Style | str]) -> Iterator[Text]:
@@ -109,7 +122,8 @@ def _limits(limits: Sequence[Limit], width: int, styles: Mapping[str, Style | st
         about = "~" if limit.spent.estimated or limit.unsettled.micros else ""
         told = f"  {about}{limit.percent} % of {money_text(Cost(limit.micros))}"
         rest = "  held" if limit.reached else f"  {money_text(Cost(limit.left))} left"
-        room = max(8, min(40, width - _LABEL - len(told) - len(rest) - 2))
+        rest = rest if width >= _ROOMY else ""
+        room = max(4, min(40, width - _LABEL - len(told) - len(rest) - 2))
         filled = min(room, -(-limit.percent * room // 100))
         line = Text.assemble((name.ljust(_LABEL + 2), styles["name"]), ("━" * filled, colour))
         line.append("─" * (room - filled), styles["muted"])
@@ -157,13 +171,12 @@ def _days(
 ) -> Iterator[Text]:
     days = overview.month_days
     top = max((day.spent.micros for day in days), default=0)
-    title = Text("By day", styles["title"])
+    title = Text.assemble(("By day", styles["title"]))
     this = next((share for share in days if share.day == marked), None)
     if this is not None:
         told = f"   {_DAYS[marked.weekday()]} {marked.day}  {_cost(this.spent)}"
         title.append(told, styles["marked"])
-        title.append(f"   {' · '.join(_told(this.spent))}", styles["muted"])
-        title.truncate(width)
+        title.append(_fitting(_told(this.spent), width - title.cell_len), styles["muted"])
     yield title
     scale = money_text(Cost(top)) if top else ""
     room = len(scale) + 1
