@@ -19,6 +19,7 @@ from holychat.jobs.preparing import Joined, TooLong, Unusable
 from holychat.jobs.run import JobRun
 from holychat.jobs.saying import say_progress
 from holychat.store import ledger_entries, ledger_jobs, ledger_tree
+from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from holychat.store.database import Connection
 
 _log = logging.getLogger(__name__)
+
+_OVER = (
+    "The next request could cost more than [limits] of config.toml leave for today or this month."
+    " Resume when the day or the month is over, or raise the limit."
+)
 
 
 class AtWork:
@@ -134,8 +140,8 @@ class AtWork:
 
     def feed_again(self, job_id: int) -> None:
         """The database has something to send of a job that it had not before."""
-        if (known := self._feeders.get(job_id)) is not None:
-            known[0].wake(from_start=True)
+        if (run := self._runs.get(job_id)) is not None and run.active:
+            run.again()
 
     def parts_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Documents ended because a part of them did."""
@@ -206,8 +212,14 @@ class AtWork:
         run.doubts_left = max(0, limits.doubt_retries - doubts[0])
         run.doubt_micros_left = None if limits.doubt_micros is None else max(0, limits.doubt_micros - doubts[1])
         run.begin(*begun)
+        _log.info("Job %d begins: %s", job.id, clean_line(job.spec.name, 80))
         feeder = Feeder(run, self._database, self._writer, self._services.settings, self._services.costs)
-        run.again = lambda: feeder.wake(from_start=True)
+
+        def again() -> None:
+            run.make_room()
+            feeder.wake(from_start=True)
+
+        run.again = again
         run.room = feeder.wake
         self._feeders[job.id] = (feeder, asyncio.create_task(feeder.run()))
         feeder.wake()
@@ -231,6 +243,8 @@ class AtWork:
         limits = run.job.spec.limits
         if run.trial_is_over:
             self.pause(run, PauseReason.TRIAL, f"{limits.trial} documents were tried. Look at them, then resume.")
+        elif run.over_limit and run.is_quiet:
+            self.pause(run, PauseReason.BUDGET, _OVER)
         elif run.short and run.is_quiet:
             self.pause(run, PauseReason.BUDGET, _money_left(run))
         elif self._feeders[run.id][0].is_dry and not run.ready and run.is_quiet:
@@ -256,6 +270,9 @@ class AtWork:
     async def _finish(self, job: Job) -> None:
         try:
             await finish(job, self._database, self._writer)
+            counts = (await self._database.read(lambda c: ledger_jobs.by_number(c, [job.id])))[job.id].counts.documents
+            told = ", ".join(f"{count:,} {state.value.replace('_', ' ')}" for state, count in counts.items() if count)
+            _log.info("Job %d has ended: %s", job.id, told or "there were no documents")
         finally:
             self._finishing.pop(job.id, None)
             self.changed = True
@@ -264,6 +281,7 @@ class AtWork:
     async def _pause(self, job_id: int, reason: PauseReason, detail: str) -> None:
         try:
             await self._writer.transaction(lambda c: ledger_jobs.pause(c, job_id, reason, detail, _now_ms()))
+            _log.info("Job %d is paused: %s", job_id, clean_line(detail, 300))
         finally:
             self._pausing.discard(job_id)
             self.changed = True
@@ -320,7 +338,7 @@ class AtWork:
 
 def _money_left(run: JobRun) -> str:
     limit = run.budget.limit or 0
-    worst = getattr(run.ready[0], "worst_micros", None) if run.ready else None
+    worst = getattr(run.head, "worst_micros", None)
     if worst is None:
         return (
             f"The price of {run.job.spec.model} is not known, so no budget can be kept."

@@ -53,10 +53,14 @@ class JobRun:
         """What is under way is given up."""
         self.short = False
         """The next request does not fit into the budget."""
+        self.over_limit = False
+        """The next request does not fit into what may be spent on everything; something that ends may make room."""
         self.budget = Budget(job.spec.limits.budget_micros, job.money.spent + job.money.in_doubt)
         self.pace = Pace(time.monotonic())
-        self.ready: deque[Prepared] = deque()
-        self.size = 0
+        self._begun: deque[Prepared] = deque()
+        """What belongs to documents that were begun: parts, merges, what is sent again. It goes first."""
+        self._fresh: deque[Prepared] = deque()
+        self._size = 0
         self._queued: set[int] = set()
         self._flying: set[int] = set()
         self.in_flight = 0
@@ -84,7 +88,7 @@ class JobRun:
         self.job = job
         limits = job.spec.limits
         self.budget.limit = limits.budget_micros
-        self.short = False
+        self.short = self.over_limit = False
         self._concurrency = limits.concurrency or self._settings.max_concurrency or NO_LIMIT
         self._batch = limits.batch_size or self._settings.batch_size or 0
         if limits.trial is None:
@@ -108,9 +112,10 @@ class JobRun:
     def stop(self) -> None:
         """Send nothing more; what is ready is forgotten, it waits in the database."""
         self.active = False
-        self.ready.clear()
+        self._begun.clear()
+        self._fresh.clear()
         self._queued.clear()
-        self.size = 0
+        self._size = 0
 
     @property
     def limit(self) -> int:
@@ -125,16 +130,24 @@ class JobRun:
     @property
     def trial_is_over(self) -> bool:
         """Whether all documents of the trial run have ended, and there are more."""
-        return self._trial_left <= 0 and not self._open and self.is_quiet and self._waits_at_the_door()
+        waits = bool(self._fresh) and not self._begun
+        return waits and self._trial_left <= 0 and not self._open and self.is_quiet
 
-    def _waits_at_the_door(self) -> bool:
-        return bool(self.ready) and self.ready[0].is_document
+    @property
+    def ready(self) -> int:
+        """How many items could be sent as far as reading them goes."""
+        return len(self._begun) + len(self._fresh)
+
+    @property
+    def head(self) -> Prepared | None:
+        """What goes next."""
+        return next(iter(self._begun or self._fresh), None)
 
     # Sending
 
     def wants(self) -> bool:
         """Whether more should be read from the database."""
-        return self.active and len(self.ready) < READY_ITEMS and self.size < READY_SIZE
+        return self.active and self.ready < READY_ITEMS and self._size < READY_SIZE
 
     def in_hand(self, item_id: int) -> bool:
         """Whether an item is ready, or was taken and its fate is not written yet."""
@@ -143,8 +156,8 @@ class JobRun:
     def add(self, prepared: Prepared) -> None:
         """One more item is ready."""
         self._queued.add(prepared.item_id)
-        self.ready.append(prepared)
-        self.size += prepared.size
+        (self._fresh if self._is_fresh(prepared) else self._begun).append(prepared)
+        self._size += prepared.size
         self.changed()
 
     def put_back(self, item: Ready) -> None:
@@ -153,16 +166,15 @@ class JobRun:
         if not self.active:
             return
         self._queued.add(item.item_id)
-        self.ready.appendleft(item)
-        self.size += item.size
+        self._begun.appendleft(item)
+        self._size += item.size
         self.changed()
 
     def next(self) -> Ready | None:
         """What would be sent now; None where nothing may be."""
-        if not self.active or self.in_flight >= self._concurrency:
+        if not self.active or self.over_limit or self.in_flight >= self._concurrency:
             return None
-        while self.ready and self._admits(self.ready[0]):
-            head = self.ready[0]
+        while (head := self.head) is not None and (self._begun or self._opens()):
             if isinstance(head, Ready):
                 if self.budget.fits(head.worst_micros):
                     return head
@@ -181,24 +193,34 @@ class JobRun:
         self.in_flight += 1
         return item
 
+    def make_room(self) -> None:
+        """Parts of a document that was begun are to be read: forget documents that may not begin and are in the way."""
+        if not self.wants() and not self._begun and not self._opens():
+            for prepared in self._fresh:
+                self._queued.discard(prepared.item_id)
+                self._size -= prepared.size
+            self._fresh.clear()
+
+    def _is_fresh(self, prepared: Prepared) -> bool:
+        return prepared.is_document and prepared.item_id not in self._open
+
     def _pop(self) -> Prepared:
-        item = self.ready.popleft()
-        self.size -= item.size
+        fresh = not self._begun
+        item = (self._fresh if fresh else self._begun).popleft()
+        self._size -= item.size
         self._queued.discard(item.item_id)
         self._flying.add(item.item_id)
-        if len(self.ready) <= READY_ITEMS // 2:
+        if self.ready <= READY_ITEMS // 2:
             self.room()
-        if item.is_document and item.item_id not in self._open:
+        if fresh:
             if self._batch or self._trial_left != NO_LIMIT:
                 self._open.add(item.item_id)
             self._batch_left -= 1
             self._trial_left -= 1
         return item
 
-    def _admits(self, item: Prepared) -> bool:
-        """Parts, and what is sent again, belong to documents that were begun."""
-        if not item.is_document or item.item_id in self._open:
-            return True
+    def _opens(self) -> bool:
+        """Whether another document may be begun."""
         if self._batch and self._batch_left <= 0 and not self._open and self.is_quiet:
             self._batch_left = self._batch
         return self._batch_left > 0 and self._trial_left > 0
@@ -219,6 +241,7 @@ class JobRun:
             ended: Whether nothing more happens to it by itself.
         """
         self.unsettled -= 1
+        self.over_limit = False
         self.forget(item_id, ended=ended)
 
     def forget(self, item_id: int, *, ended: bool) -> None:

@@ -49,10 +49,6 @@ PATIENCE = 120.0
 """Seconds without any connection after which the jobs are paused until the provider is there again."""
 _ORDER = {Priority.HIGH: 0, Priority.MEDIUM: 1, Priority.LOW: 1}
 
-_OVER = (
-    "The next request could cost more than [limits] of config.toml leave for today or this month."
-    " Resume when the day or the month is over, or raise the limit."
-)
 ABORTED = Failure(
     "Aborted",
     "It was given up while it was under way; it may have been done and billed",
@@ -179,8 +175,8 @@ class Sender:
             return
         except OverLimit:
             slot.release(None)
+            run.over_limit = True
             self._never_mind(run, item, again=True)
-            self._pause(run, PauseReason.BUDGET, _OVER)
             return
         if attempt_id is None:
             slot.release(None)

@@ -1,4 +1,4 @@
-"""A thread for blocking work that comes in pieces: starting one for each piece holds up the event loop for milliseconds."""
+"""A thread for blocking work that comes in pieces: to start one for each would hold up the event loop."""
 
 from __future__ import annotations
 

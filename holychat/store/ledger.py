@@ -148,10 +148,12 @@ def _within(rows: Sequence[Sending], left: int | None, written: Written) -> Sequ
         return rows
     within = []
     for row in rows:
-        if row.worst_micros is None or row.worst_micros > left:
+        # What costs nobody knows how much is held only where nothing is left.
+        worst = row.worst_micros
+        if (worst and worst > left) or (worst is None and left <= 0):
             written.over.add(row.item_id)
         else:
-            left -= row.worst_micros
+            left -= worst or 0
             within.append(row)
     return within
 

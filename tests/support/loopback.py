@@ -83,16 +83,16 @@ __all__ = [
 
 
 class Loopback:
-    """The server. `with Loopback() as server:` starts it on a free port and stops it at the end.
+    """The server. `with Loopback() as server:` starts it on a free port, or that port, and stops it at the end.
 
     With `tls` it speaks https and calls itself localhost.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         self._tls = tls
         self.requests: list[Request] = []
         self.connections = 0
-        self.port = 0
+        self.port = port
         self._routes: dict[tuple[str, str], list[Answer]] = {}
         self._arrived = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -154,7 +154,7 @@ class Loopback:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=256, ssl=self._tls)
+        server = await asyncio.start_server(accept, "127.0.0.1", self.port, backlog=256, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
