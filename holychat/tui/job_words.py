@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, Kind, PauseReason, Priority, SourceKind
+from holychat.domain.jobs import ACTIVE_JOBS, ENDED_JOBS, ItemState, JobState, Kind, PauseReason, Priority, SourceKind
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from holychat.domain.jobs import Job, Recipe, Source
 
@@ -129,6 +129,17 @@ def counts_words(job: Job) -> list[tuple[str, str]]:
     if left_out:
         pieces.append((f"{number(left_out)} skipped", "muted"))
     return pieces
+
+
+def work_words(jobs: Sequence[Job]) -> str:
+    """How far the jobs at work are, all together: "1 job 67 %"; "" where none is."""
+    going = [job for job in jobs if job.state in ACTIVE_JOBS]
+    total = sum(job.counts.total for job in going)
+    if not going:
+        return ""
+    ended = sum(job.counts.ended for job in going)
+    share = f" {100 * ended // total} %" if total else ""
+    return f"{len(going)} job{'s' * (len(going) != 1)}{share}"
 
 
 def pace_words(job: Job, now_ms: int) -> str:

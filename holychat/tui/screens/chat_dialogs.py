@@ -54,15 +54,13 @@ class ChatDialogs(ChatBase):
         from holychat.tui.screens.chats import ChosenResult
 
         if isinstance(chosen, ChosenResult):
-            self.attempt(self.open_result, chosen.job_id, chosen.item_id)
+            self.open_job(chosen.job_id, chosen.item_id)
         elif chosen is not None:
             self.attempt(self.show_chat, chosen.chat_id, chosen.message_id)
 
-    async def open_result(self, job_id: int, item_id: int) -> None:  # noqa: ARG002  # the job, for who shows it in its job
-        """Show the result of a job: as a chat about its document."""
-        if (services := self._services_or_say()) is not None:
-            chat = await services.jobs.open_as_chat(item_id)
-            await self.show_chat(chat.id, None)
+    def open_job(self, job_id: int, item_id: int | None = None) -> None:
+        """Show a job, at one of its documents where that is given."""
+        raise NotImplementedError
 
     def _deleted(self, chat_id: int) -> None:
         if self.conversation.chat is not None and self.conversation.chat.id == chat_id:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from holychat.errors import UsageError
 from holychat.tui.job_steering import Steering
+from holychat.tui.job_words import work_words
 from holychat.tui.screens.chat_view import ChatView
 from holychat.tui.work import start_work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from holychat.domain.jobs import Job
     from holychat.tui.widgets.side_panel import SidePanel
@@ -21,6 +22,9 @@ _WIDE = 100
 
 class ChatPanel(ChatView):
     """Opens the panel, feeds it, and does what is asked for in it."""
+
+    _jobs_told: str = ""
+    """What the key of the panel says of jobs at work."""
 
     @property
     def panel(self) -> SidePanel | None:
@@ -65,8 +69,17 @@ class ChatPanel(ChatView):
         if panel is not None:
             panel.set_class(self.size.width < _WIDE, "-overlay")
 
+    @property
+    def key_labels(self) -> Mapping[str, str]:
+        """The key of the panel tells how far the jobs at work are."""
+        return {**super().key_labels, **({"chat.panel": self._jobs_told} if self._jobs_told else {})}
+
     def jobs_changed(self, jobs: Sequence[Job]) -> None:
         """Show them, where somebody looks."""
+        told = work_words(jobs)
+        if told != self._jobs_told:
+            self._jobs_told = told
+            self.refresh_bindings()
         panel = self.panel
         if panel is not None:
             panel.show_jobs(jobs)

@@ -11,7 +11,6 @@ from textual.containers import Container, Horizontal, Vertical
 from holychat.domain.jobs import ItemState
 from holychat.errors import HolychatError
 from holychat.text import clean_line
-from holychat.tui.job_words import ITEM_WORDS
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.screens.job_deeds import JobDeeds
 from holychat.tui.widgets.footer import KeyFooter
@@ -63,8 +62,6 @@ class JobScreen(JobDeeds):
         self._advice_keys = {"p": key_label(keys["job.pause"][0]), "enter": key_label(keys["job.read"][0])}
         self._filter_keys = {name: key_label(keys[f"job.{name}"][0]) for name in FILTERS}
         self._filter = "all"
-        self._split: Item | None = None
-        """The document whose parts are listed."""
         self._wanted_item = item_id
         self._shown_total = -1
 
@@ -115,8 +112,8 @@ class JobScreen(JobDeeds):
         items = self.query_one(ItemList)
         if first or self._shown_total < 0:
             items.empty = "Looking for documents…" if not job.listed else "No documents."
-            self._show_list()
-        elif self._split is None:
+            self._show_list(await self._first_row())
+        elif self.split_item is None:
             items.changed(filter_count(job, self._filter))
         else:
             items.changed(items.total)
@@ -124,13 +121,22 @@ class JobScreen(JobDeeds):
             start_work(self, "causes", self._read_causes)
         self.refresh_bindings()
 
-    def _show_list(self) -> None:
+    async def _first_row(self) -> int:
+        """Row of the document to begin with."""
+        if self._wanted_item is None:
+            return 0
+        try:
+            return (await self.services.jobs.item(self._wanted_item)).item.ordinal
+        except HolychatError:
+            return 0  # it is gone
+
+    def _show_list(self, row: int = 0) -> None:
         if self.job is None:
             return
         items = self.query_one(ItemList)
         self._shown_total = filter_count(self.job, self._filter)
         states = FILTERS[self._filter][1]
-        items.show(partial(self._load, states), self._shown_total)
+        items.show(partial(self._load, states), self._shown_total, row)
 
     async def _load(self, states: Sequence[ItemState] | None, first: int, count: int) -> list[Item]:
         return await self.services.jobs.items(self.job_id, first, count, states=states)
@@ -186,7 +192,7 @@ class JobScreen(JobDeeds):
         """List other documents, or the causes of what went wrong."""
         if self.job is None:
             return
-        self._filter, self._split = name, None
+        self._filter, self.split_item = name, None
         bar = self.query_one(FilterBar)
         bar.chosen, bar.inside = name, ""
         causes = name == "causes"
@@ -223,7 +229,7 @@ class JobScreen(JobDeeds):
         detail = self.detail
         if detail is None or not detail.parts:
             return
-        self._split = detail.item
+        self.split_item = detail.item
         self.query_one(FilterBar).inside = detail.item.document.name
         items = self.query_one(ItemList)
         items.show(partial(self._load_parts, detail.item.id), detail.parts)
@@ -231,13 +237,12 @@ class JobScreen(JobDeeds):
 
     def action_whole(self) -> None:
         """Back to the documents."""
-        if self._split is None:
+        if self.split_item is None:
             return
-        row = self._split.ordinal if self._filter == "all" else 0
-        self._split = None
+        row = self.split_item.ordinal if self._filter == "all" else 0
+        self.split_item = None
         self.query_one(FilterBar).inside = ""
-        self._show_list()
-        self.query_one(ItemList).cursor = row
+        self._show_list(row)
         self.refresh_bindings()
 
     # --- reading and leaving ------------------------------------------------------------------------------------------
@@ -264,39 +269,7 @@ class JobScreen(JobDeeds):
         """One step back: from reading to the list, from the parts to the document, from the list to the chat."""
         if self.has_class("-reading"):
             self.action_read()
-        elif self._split is not None:
+        elif self.split_item is not None:
             self.action_whole()
         else:
             self.dismiss(None)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """A key that does nothing now is not offered."""
-        detail, job = self.detail, self.job
-        match action:
-            case "parts":
-                return self._split is None and detail is not None and bool(detail.parts)
-            case "whole":
-                return self._split is not None
-            case "pause" | "cancel":
-                return job is not None and self.can(action, job)
-            case "retry" | "skip":
-                return job is not None and self.can(action, job)
-            case "accept":
-                return detail is not None and detail.item.state is ItemState.IN_DOUBT and bool(detail.partial)
-            case "chat" | "copy":
-                return detail is not None and bool(detail.result)
-        return True
-
-    @property
-    def key_labels(self) -> Mapping[str, str]:
-        """What Esc and p do now, for the footer."""
-        paused = self.job is not None and self.job.pause is not None
-        back = "list" if self.has_class("-reading") else "back"
-        return {"job.close": back, "job.pause": "go on" if paused else "pause"}
-
-    def item_words(self) -> str:
-        """The marked document in a few words, for questions."""
-        if self.detail is None:
-            return ""
-        item = self.detail.item
-        return f"{clean_line(item.document.name, 60)} ({ITEM_WORDS[item.state][1]})"

@@ -9,6 +9,7 @@ from textual.screen import Screen
 
 from holychat.domain.jobs import ItemState, JobState
 from holychat.errors import HolychatError, UsageError
+from holychat.text import clean_line
 from holychat.tui.framework import TightCompositor
 from holychat.tui.job_steering import Steering
 from holychat.tui.job_words import ITEM_WORDS, dollars, number
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holychat.domain.job_views import Cause, ItemDetail
-    from holychat.domain.jobs import Job
+    from holychat.domain.jobs import Item, Job
     from holychat.services import Services
     from holychat.tui.app import HolychatApp
 
@@ -39,14 +40,12 @@ class JobDeeds(Screen[int | None]):
     job_id: int
     job: Job | None
     detail: ItemDetail | None
+    split_item: Item | None = None
+    """The document whose parts are listed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._compositor = TightCompositor()
-
-    def item_words(self) -> str:
-        """The marked document in a few words."""
-        raise NotImplementedError
 
     # --- trying -------------------------------------------------------------------------------------------------------
 
@@ -71,6 +70,40 @@ class JobDeeds(Screen[int | None]):
             busy = job.state in (JobState.DRAFT, JobState.FINISHING)
             return not busy and any(job.counts.of(state) for state in states)
         return can(action, job)
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """A key that does nothing now is not offered."""
+        detail, job = self.detail, self.job
+        match action:
+            case "parts":
+                return self.split_item is None and detail is not None and bool(detail.parts)
+            case "whole":
+                return self.split_item is not None
+            case "pause" | "cancel":
+                return job is not None and self.can(action, job)
+            case "retry" | "skip":
+                return job is not None and self.can(action, job)
+            case "accept":
+                return detail is not None and detail.item.state is ItemState.IN_DOUBT and bool(detail.partial)
+            case "chat" | "copy":
+                return detail is not None and bool(detail.result)
+        return True
+
+    @property
+    def key_labels(self) -> Mapping[str, str]:
+        """What Esc and p do now, for the footer."""
+        paused = self.job is not None and self.job.pause is not None
+        back = "list" if self.has_class("-reading") else "back"
+        return {"job.close": back, "job.pause": "go on" if paused else "pause"}
+
+    def item_words(self) -> str:
+        """The marked document in a few words, for questions."""
+        if self.detail is None:
+            return ""
+        item = self.detail.item
+        return f"{clean_line(item.document.name, 60)} ({ITEM_WORDS[item.state][1]})"
 
     # --- the job ------------------------------------------------------------------------------------------------------
 

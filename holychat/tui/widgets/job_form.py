@@ -15,12 +15,12 @@ from holychat.domain.jobs import Kind, Priority, Recipe
 from holychat.text import clean
 from holychat.tui.job_order import Order, takes_column
 from holychat.tui.job_words import KIND_NAMES, PRIORITY_NAMES
-from holychat.tui.keymap import bindings
+from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -45,14 +45,14 @@ _LANGUAGES = (
 )  # fmt: skip
 _LENGTHS = ("short", "medium", "long", "3 sentences", "5 sentences")
 HINTS = {
-    "where": "A file, a folder or a pattern such as src/**/*.md. Tab completes, Ctrl+T shows the tree of folders.",
+    "where": "A file, a folder or a pattern such as src/**/*.md. Tab completes, <folders> shows the tree of folders.",
     "column": "Which column or field holds the text; empty: the usual names are tried.",
     "doing": "Left and right choose what is done with each document; templates of yours come last.",
     "length": "short, medium, long, or words such as 5 sentences.",
     "language": "Language of the answer. Empty: that of the document.",
     "labels": "What to choose from, with commas: bug, feature, question.",
     "schema": "Path of a JSON schema; every answer is checked against it.",
-    "prompt": "{text} is the document, {name} and {path} say which. Ctrl+J breaks the line, Ctrl+O opens $EDITOR.",
+    "prompt": "{text} is the document, {name} and {path} say which. Ctrl+J breaks the line, <editor> opens $EDITOR.",
     "model": "Space chooses model and provider.",
     "priority": "now: before everything else. minutes: as fast as allowed. hours: in the background.",
     "budget": "Dollars that the job may cost at most; empty: no limit.",
@@ -65,6 +65,7 @@ class JobForm(VerticalScroll, can_focus=False):
     Args:
         order: What stands in them at first.
         default_model: The model that a provider takes when none is named.
+        remapped: The person's keymap.
         id: Id of the widget.
     """
 
@@ -80,8 +81,16 @@ class JobForm(VerticalScroll, can_focus=False):
     class Edited(Message):
         """Something else stands in the fields."""
 
-    def __init__(self, order: Order, default_model: Callable[[str], str], *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        order: Order,
+        default_model: Callable[[str], str],
+        remapped: Mapping[str, str],
+        *,
+        id: str,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
+        self._keys = keys_in_force(remapped)
         self._order = order
         self._default_model = default_model
         self._templates: dict[str, Template] = {}
@@ -201,7 +210,10 @@ class JobForm(VerticalScroll, can_focus=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Say what the field takes."""
         self._mark_row(event.widget, focused=True)
-        self.say(HINTS.get(event.widget.id or "", ""))
+        hint = HINTS.get(event.widget.id or "", "")
+        for name in ("folders", "editor"):
+            hint = hint.replace(f"<{name}>", key_label(self._keys[f"job_form.{name}"][0]))
+        self.say(hint)
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """Another field."""

@@ -1,0 +1,179 @@
+"""The form of a new job and its review: from a path to a job that was sent, and nothing sent before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holychat.domain.jobs import JobState, Kind, Priority, Recipe
+from holychat.tui.widgets.job_list import JobList
+from tests.support.script import stream_of
+from tests.tui.driving import driving, settings_for
+from tests.tui.test_job_panel import QUIET, jobs_in, open_form, open_panel, papers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.loopback import Loopback
+
+__all__ = ["papers"]
+
+
+async def test_a_folder_is_sent_with_a_path_and_two_enters(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("pa")
+        await app.shows("papers/")
+        await app.press("tab", "enter")
+        await app.shows("Documents  5")
+        assert "Price      $0" in app.text()
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "review-send")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT])  # nothing is sent before the second Enter
+        await app.press("enter")
+        await app.until(lambda: jobs_in(app) not in ([], [JobState.DRAFT]))
+        job = app.app.jobs_shown[0]
+        assert job.spec.sources[0].value == str(papers)
+        assert job.spec.recipe == Recipe(Kind.SUMMARIZE, length="medium")
+        assert job.spec.limits.trial is None
+        assert isinstance(app.app.focused, JobList)
+
+
+async def test_try_3_first_sends_three_and_waits(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("papers")
+        await app.press("enter")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "review-send")
+        await app.press("right", "enter")
+        await app.until(lambda: jobs_in(app) not in ([], [JobState.DRAFT]))
+        assert app.app.jobs_shown[0].spec.limits.trial == 3
+        await app.shows("trial done")
+        assert "3 of 5 done" in app.text()
+
+
+async def test_every_field_comes_into_the_order(papers: Path) -> None:
+    async with driving(settings_for(), size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("papers")
+        await app.press("escape", "down", "c", "down")
+        await app.type("good, bad")
+        await app.press("down", "down", "right", "down")
+        await app.type("2.50")
+        await app.press("enter")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
+        order = app.app.jobs_shown[0].spec
+        assert order.recipe == Recipe(Kind.CLASSIFY, labels=("good", "bad"))
+        assert order.priority is Priority.LOW
+        assert order.limits.budget_micros == 2_500_000
+        assert (order.provider, order.model) == ("test", "model-one")
+        await app.shows("Price      unknown")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (["escape", "enter"], "Which files?"),
+        (["x", "y", "escape", "enter"], "There is no xy"),
+        (["p", "a", "tab", "tab", "c", "enter"], "Which labels?"),
+        (["p", "a", "tab", "tab", "t", "enter"], "Into which language?"),
+        (["p", "a", "tab", "tab", "e", "enter"], "Which schema?"),
+        (["p", "a", "tab", "tab", "p", "enter"], "Which prompt?"),
+    ],
+)
+async def test_the_form_says_what_is_missing(papers: Path, keys: list[str], told: str) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        for key in keys:
+            await app.press(key)
+            if key == "a":
+                await app.shows("papers/")
+            if key == "escape" and app.app.main.panel is not None and app.app.main.panel.mode != "form":
+                await app.press("n")
+                await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
+        await app.shows(told)
+        assert jobs_in(app) in ([], [JobState.DRAFT])
+
+
+async def test_back_changes_the_same_draft(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("papers")
+        await app.press("enter")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "review-send")
+        await app.press("escape")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
+        await app.type("/1.md")
+        await app.press("enter")
+        await app.shows("Documents  1")
+        await app.until(lambda: [job.spec.name for job in app.app.jobs_shown] == ["1.md · summarise"])
+
+
+async def test_a_form_that_was_left_is_a_draft_after_the_app_was_closed(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("papers")
+        await app.press("escape", "down", "down")
+        await app.press(*["delete"] * 10, "s", "h", "o", "r", "t")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT], "the draft is kept while it is typed")
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_panel(app)
+        await app.shows("papers · summarise")
+        await app.press("enter")
+        await app.shows("Documents  5")
+        await app.press("escape")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
+        assert str(papers)[:20] in app.text()
+
+
+async def test_a_file_is_chosen_in_the_tree_of_folders(papers: Path) -> None:
+    (papers / "[b]bold.md").write_text("x")
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.press("ctrl+t")
+        await app.screen("FoldersScreen")
+        await app.shows("papers/")
+        await app.press("down", "down", "space")
+        await app.shows("[b]bold.md")
+        await app.press("down", "enter")
+        await app.screen("ChatScreen")
+        field = app.app.focused
+        assert getattr(field, "value", "") == str(papers / "0.md")
+
+
+async def test_the_model_is_chosen_in_the_usual_list(papers: Path, loopback: Loopback) -> None:
+    loopback.models("model-one", "model-two")
+    async with driving(settings_for(loopback), size=(110, 40)) as app:
+        await open_form(app)
+        await app.press("down", "down", "down", "down", "space")
+        await app.screen("ModelsScreen")
+        await app.shows("2 models")
+        await app.type("two")
+        await app.press("enter")
+        await app.screen("ChatScreen")
+        await app.shows("model-two · test")
+
+
+async def test_a_tuned_chat_becomes_a_template_of_the_form(papers: Path, loopback: Loopback) -> None:
+    loopback.chat(stream_of("It is about wombats."))
+    async with driving(settings_for(loopback), size=(110, 40)) as app:
+        await app.send("/batch")
+        await app.screen("AskLineScreen")
+        await app.press("escape")
+        await app.asked("Name the animals in it")
+        await app.send("/batch animals")
+        await app.shows("“animals”")
+        await app.shows("Name the animals in it")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
+        await app.type("papers")
+        await app.press("enter")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
+        recipe = app.app.jobs_shown[0].spec.recipe
+        assert recipe.kind is Kind.PROMPT
+        assert "Name the animals in it" in recipe.prompt
+
+
+async def test_batch_in_an_empty_chat_says_what_it_is_for() -> None:
+    async with driving(settings_for()) as app:
+        await app.send("/batch x")
+        await app.notified("nothing to make a template of")
