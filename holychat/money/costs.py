@@ -41,14 +41,17 @@ _MOST_DAYS = 3660
 class Overview:
     """What the cost screen shows, read in one transaction."""
 
+    first: date
+    last: date
+    """First and last day of the month that is shown."""
     today: Spent
     month: Spent
     month_days: tuple[Share, ...]
-    """The days of this month up to today."""
+    """The days of the month, those to come left out."""
     models: tuple[Share, ...]
-    """This month, the dearest first."""
+    """Of the month, the dearest first."""
     unsettled: Unsettled
-    """Of this month."""
+    """Of the month."""
     limits: tuple[Limit, ...]
 
 
@@ -113,10 +116,10 @@ class Costs:
         quarter = await self._database.read(spending.first_quarter)
         return None if quarter is None else self.calendar.day_at(quarter * spending.QUARTER_MS)
 
-    async def overview(self, now_ms: int | None = None) -> Overview:
-        """Today and this month."""
+    async def overview(self, day: date | None = None, now_ms: int | None = None) -> Overview:
+        """Today, and the month that a day is in; None: this month."""
         now = _now_ms() if now_ms is None else now_ms
-        return await self._database.read(lambda c: self._overview(c, now))
+        return await self._database.read(lambda c: self._overview(c, day, now))
 
     # What may be spent
 
@@ -192,14 +195,16 @@ class Costs:
         """What was learned of how models count, by model."""
         return await self._database.read(calibrations.known)
 
-    def _overview(self, connection: Connection, now_ms: int) -> Overview:
-        day = self.calendar.day_at(now_ms)
-        first, last = self.calendar.month(day)
+    def _overview(self, connection: Connection, day: date | None, now_ms: int) -> Overview:
+        today = self.calendar.day_at(now_ms)
+        first, last = self.calendar.month(day or today)
         when = self.calendar.quarters(first, last)
         return Overview(
-            today=spending.total(connection, self.calendar.quarters(day, day)),
+            first,
+            last,
+            today=spending.total(connection, self.calendar.quarters(today, today)),
             month=spending.total(connection, when),
-            month_days=tuple(self._shares(connection, "day", first, day)),
+            month_days=tuple(self._shares(connection, "day", first, min(last, today))),
             models=tuple(spending.by_model(connection, when)),
             unsettled=spending.unsettled(connection, when),
             limits=self.limits_at(connection, now_ms),
