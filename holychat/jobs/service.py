@@ -11,7 +11,7 @@ from holychat.jobs import commands, conversation, lists, ordering, views
 from holychat.jobs.own_templates import JobTemplates
 from holychat.jobs.reading import FAILED
 from holychat.jobs.sweeping import Sweeper
-from holychat.store import items, jobs, webhooks
+from holychat.store import items, jobs, ledger_jobs, webhooks
 from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
@@ -239,6 +239,10 @@ class JobService(JobTemplates):
         from holychat.jobs.spawn import ensure_worker
 
         return await asyncio.to_thread(ensure_worker, self._paths, self._keychain.session_keys(), self._database)
+
+    async def look_after(self) -> bool:
+        """Start a worker where there is something to do and none is there, after a reboot for example."""
+        return await self._database.read(ledger_jobs.has_work) and await self.ensure_worker()
 
     async def close(self) -> None:
         """End what watches and what sweeps; the database belongs to whoever opened it."""

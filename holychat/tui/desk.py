@@ -24,6 +24,8 @@ _FRAME = 0.25
 """Seconds between two readings at least."""
 _LOOK = 0.3
 """Seconds between two looks at whether anything has changed."""
+_CARE = 30.0
+"""Seconds between two looks at whether jobs are left lying."""
 _WORTH_TELLING = frozenset(
     {PauseReason.BUDGET, PauseReason.KEY, PauseReason.QUOTA, PauseReason.TRIAL, PauseReason.STORE}
 )
@@ -53,7 +55,10 @@ class Desk:
 
     async def run(self) -> None:
         """Read and spread until the service is closed."""
-        watching = asyncio.create_task(self._watch(), name="watch jobs")
+        others = [
+            asyncio.create_task(self._watch(), name="watch jobs"),
+            asyncio.create_task(self._look_after(), name="look after jobs"),
+        ]
         self.poke()
         try:
             while True:
@@ -65,7 +70,8 @@ class Desk:
                     _LOG.warning("jobs could not be read: %s", error.title)
                 await asyncio.sleep(_FRAME)
         finally:
-            watching.cancel()
+            for task in others:
+                task.cancel()
 
     async def _watch(self) -> None:
         try:
@@ -73,6 +79,15 @@ class Desk:
                 self._wanted.set()
         except HolychatError as error:
             _LOG.warning("changes of jobs are no longer shown: %s", error.title)
+
+    async def _look_after(self) -> None:
+        """See to it that jobs which were left lying, by a reboot or a crash, are gone on with."""
+        while True:
+            try:
+                await self.jobs.look_after()
+            except HolychatError as error:
+                _LOG.warning("nobody looks after jobs: %s", error.title)
+            await asyncio.sleep(_CARE)
 
     def _spread(self, jobs: Sequence[Job]) -> None:
         before, self._states = self._states, {job.id: (job.state, job.pause) for job in jobs}
