@@ -142,6 +142,13 @@ class PriceBook:
             return None
         return _cost(known.batch_input, None, known.batch_output, usage)
 
+    def batch_worst_cost(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> int | None:
+        """As `worst_cost` through the provider's batch service; at the usual price where that one is not known."""
+        known = self.price(provider, model)
+        if known is None or known.batch_input is None or known.batch_output is None:
+            return self.worst_cost(provider, model, input_tokens, output_tokens)
+        return -(-(input_tokens * known.batch_input + output_tokens * known.batch_output) // _MILLION)
+
     def worst_cost(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> int | None:
         """Micro-dollars, rounded up, that so many tokens cost where nothing comes from a cache; None: unknown."""
         known = self.price(provider, model)
@@ -157,6 +164,10 @@ class PriceBook:
             if own is not None and own.context is not None:
                 return own.context
         return context_window(model)
+
+    def longest_answer(self, model: str, provider: str = "") -> int | None:
+        """How many tokens a model writes at most in one answer; as its context holds where only that is known."""
+        return longest_answer(model) or self.context_window(model, provider)
 
     def models(self, provider: str) -> tuple[str, ...]:
         """Models of a provider whose price is known, the cheapest output first."""
@@ -274,13 +285,3 @@ def to_micros(dollars: Decimal) -> int:
     if micros != micros.to_integral_value() or micros < 0:
         raise ValueError(f"{dollars} is not an amount in whole micro-dollars")
     return int(micros)
-
-
-def price(provider: str, model: str) -> Price | None:
-    """The built-in price of a model, whatever the settings say; see `PriceBook.price`."""
-    return PriceBook().price(provider, model)
-
-
-def cost_of(provider: str, model: str, usage: Usage) -> Cost | None:
-    """The cost of a reply at the built-in price, whatever the settings say; see `PriceBook.cost_of`."""
-    return PriceBook().cost_of(provider, model, usage)

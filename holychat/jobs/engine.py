@@ -42,7 +42,7 @@ class Engine:
         self._services = services
         costs = services.costs
         room = costs.room_left if costs.has_limits else None
-        self._writer = LedgerWriter(services.database, owner, self._written, self._trouble, room)
+        self._writer = LedgerWriter(services.database, owner, self._written, self._trouble, room, costs.learn)
         self._desk = AtWork(services, self._writer)
         self._is_needed = is_needed
         self._seen = -1

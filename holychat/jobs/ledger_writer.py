@@ -21,6 +21,7 @@ from holychat.store.ledger_entries import Back, Done, Doubt, Entries, Failed, Jo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holychat.domain.calibration import Sample
     from holychat.store.database import Connection, Database
     from holychat.store.ledger import Room
     from holychat.store.ledger_entries import Sending, Written
@@ -52,6 +53,7 @@ class LedgerWriter:
         on_written: Called with the side effects of each transaction: what ended because a part did, what can go on.
         on_trouble: Called when something cannot be written, and with None when it can again.
         room: Micro-dollars that may still be spent; None: no limit.
+        learn: Learns how a model counts tokens, in the transaction that keeps its answer; None: nobody does.
     """
 
     def __init__(
@@ -61,12 +63,15 @@ class LedgerWriter:
         on_written: Callable[[Written], None],
         on_trouble: Callable[[StoreError | None], None],
         room: Room | None = None,
+        learn: Callable[[Connection, Sample, int], None] | None = None,
     ) -> None:
         self._database = database
         self._owner = owner
         self._on_written = on_written
         self._on_trouble = on_trouble
         self._room = room
+        self._learn = learn
+        self._sample: Sample | None = None
         self._kept: list[tuple[Kept, Told | None]] = []
         self._later: list[tuple[Kept, Told | None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -98,6 +103,15 @@ class LedgerWriter:
             self._take_later()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LATER_SECONDS, self._take_later)
+
+    @property
+    def wants_sample(self) -> bool:
+        """Whether the next transaction has nothing to learn from yet: one answer of each is enough."""
+        return self._learn is not None and self._sample is None
+
+    def learn(self, sample: Sample | None) -> None:
+        """Learn from this with the next transaction."""
+        self._sample = sample
 
     def sending(self, entry: Sending) -> asyncio.Future[int | None]:
         """Write down that a request is about to leave.
@@ -170,9 +184,15 @@ class LedgerWriter:
         entries = Entries(sending=sending)
         for entry in kept:
             _LISTS[type(entry)](entries).append(entry)
-        return await self._database.write(
-            lambda connection: write_entries(connection, entries, self._owner, time.time_ns() // 1_000_000, self._room)
-        )
+        sample, self._sample = self._sample, None
+
+        def work(connection: Connection) -> Written:
+            now_ms = time.time_ns() // 1_000_000
+            if sample is not None and self._learn is not None:
+                self._learn(connection, sample, now_ms)
+            return write_entries(connection, entries, self._owner, now_ms, self._room)
+
+        return await self._database.write(work)
 
     def _release(self, written: Written, sending: list[tuple[Sending, asyncio.Future[int | None]]]) -> None:
         attempts = written.attempts

@@ -233,7 +233,7 @@ class Preparer:
         most = sum(len(message.text.encode("utf-8", "replace")) + _MESSAGE_BYTES for message in request.messages)
         answer = request.max_tokens
         if answer is None:
-            answer = self._prices.context_window(request.model, self._provider) or _UNBOUNDED_ANSWER
+            answer = self._prices.longest_answer(request.model, self._provider) or _UNBOUNDED_ANSWER
         return Ready(
             item_id=row.id,
             is_document=row.parent_id is None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from holychat.domain.failures import Failure
 from holychat.domain.jobs import Kind, PauseReason, Priority
+from holychat.domain.usage import Usage
 from holychat.errors import (
     CredentialError,
     HolychatError,
@@ -254,6 +255,10 @@ class Sender:
         )
         bill = answer.bill
         run.budget.settle(item.worst_micros, None if bill is None else bill.cost_micros)
+        if bill is not None and not bill.tokens_estimated and self._writer.wants_sample:
+            asked, reported = item.request, Usage(bill.input_tokens)
+            sample = self._costs.accounting.sample(run.job.spec.provider, asked.model, reported, asked.messages)
+            self._writer.learn(sample)
         repaired = isinstance(answer, Repair)
 
         def written(_: bool) -> None:
