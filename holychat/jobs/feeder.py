@@ -48,9 +48,13 @@ class Feeder:
         self._after = _START
         self._wake = asyncio.Event()
         self._again = False
+        self._found = False
+        """Whether something that was not in hand was found since the reading last began at the start."""
+        self._chunks = 0
+        """How often documents were added to the list."""
         self.listed = run.job.listed
         self.is_empty = False
-        """Whether the database had nothing to send that is not in hand, when it was last asked."""
+        """Whether the database had nothing to send that is not in hand, when it was last read through."""
 
     @property
     def is_dry(self) -> bool:
@@ -87,16 +91,16 @@ class Feeder:
 
     async def _fill(self, reading: WorkThread) -> None:
         if self._again:
-            self._again = False
+            self._again, self._found = False, False
             self._after = _START
-        after, job_id = self._after, self._run.id
+        after, job_id, listed = self._after, self._run.id, self._chunks
         loaded = await self._database.read(lambda connection: load(connection, job_id, after, _CHUNK))
         if not loaded:
-            # Parts, merges and what is sent again stand before the end: look from the start once more.
-            if after == _START:
-                self.is_empty = not self._again
-            else:
+            # Parts, merges and what is sent again stand before the end: look from the start, until that finds nothing.
+            if self._found:
                 self._again = True
+            else:
+                self.is_empty = not self._again and listed == self._chunks
             self._run.changed()
             return
         last = loaded[-1].row
@@ -104,6 +108,7 @@ class Feeder:
         fresh = [one for one in loaded if not self._run.in_hand(one.row.id)]
         if not fresh:
             return
+        self._found = True
         prepared = await reading.run(lambda: list(self._preparer.prepare(fresh)))
         for item in prepared:
             await self._add(item)
@@ -132,6 +137,7 @@ class Feeder:
             await self._writer.transaction(
                 lambda c, chunk=chunk: ledger_jobs.add_documents(c, self._run.id, chunk, time.time_ns() // 1_000_000)  # type: ignore[misc]
             )
+            self._chunks += 1
             self.is_empty = False
             self._wake.set()
         await self._writer.transaction(
