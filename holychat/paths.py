@@ -23,13 +23,15 @@ class Paths:
     config: Path
     data: Path
     state: Path
+    home: Path | None = None
+    """What HOLYCHAT_HOME said, for processes that are started; None: the folders of this system."""
 
     @classmethod
     def resolve(cls, environ: Mapping[str, str] = os.environ) -> Paths:
         """Paths of this person on this system, or all of them under HOLYCHAT_HOME."""
         if home := environ.get(HOME_VARIABLE):
             root = Path(os.path.expanduser(home)).absolute()  # that of Path raises where nobody has the name
-            return cls(config=root / "config", data=root / "data", state=root / "state")
+            return cls(config=root / "config", data=root / "data", state=root / "state", home=root)
         from platformdirs import PlatformDirs
 
         dirs = PlatformDirs("holychat", appauthor=False)
@@ -58,6 +60,11 @@ class Paths:
     def lists(self) -> Path:
         """Lists of paths that came in on standard input for a job."""
         return self.data / "lists"
+
+    @property
+    def batches(self) -> Path:
+        """Files on their way to and from batch services of providers."""
+        return self.data / "batches"
 
     @property
     def worker_lock(self) -> Path:

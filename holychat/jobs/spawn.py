@@ -50,7 +50,7 @@ def ensure_worker(paths: Paths, session_keys: Mapping[str, Secret], database: Da
         return False
     if not free and not (session_keys and database is not None and _lacks(database, session_keys)):
         return False
-    _start(session_keys, take_over=not free)
+    _start(paths, session_keys, take_over=not free)
     return True
 
 
@@ -67,15 +67,15 @@ def _lacks(database: Database, session_keys: Mapping[str, Secret]) -> bool:
     return True
 
 
-def _start(session_keys: Mapping[str, Secret], *, take_over: bool) -> None:
+def _start(paths: Paths, session_keys: Mapping[str, Secret], *, take_over: bool) -> None:
     import holychat
 
     command = [sys.executable, "-m", "holychat", "worker", "--detached"]
     command += ["--keys-from-stdin"] if session_keys else []
     command += ["--take-over"] if take_over else []
     environ = dict(os.environ)
-    if home := environ.get(HOME_VARIABLE):
-        environ[HOME_VARIABLE] = str(Path(os.path.expanduser(home)).absolute())
+    if paths.home is not None:
+        environ[HOME_VARIABLE] = str(paths.home)
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE if session_keys else subprocess.DEVNULL,
