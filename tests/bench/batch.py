@@ -160,13 +160,11 @@ def _wait_for_requests(server: QuotaServer) -> None:
 
 def batch_quota(driver: Driver, plan: Plan) -> Iterator[Row]:
     """A quota that nobody knows of and no header tells: how much longer than at best, how many requests refused."""
-    for _, (name, rules) in product(range(plan.repetitions), plan.quotas.items()):
+    for _, (name, (count, rules)) in product(range(plan.repetitions), plan.quotas.items()):
         with (
             QuotaServer(latency_ms=(plan.quota_latency_ms, 0.3), **rules) as server,
             Desk(driver.new_folder(), server.base_url, plan.holychat, rate_known=False) as desk,
         ):
-            rate = rules.get("per_second") or rules["per_minute"] / rules.get("minute_s", 60)
-            count = round(rate * plan.quota_seconds)
             desk.submit(write_requests(driver.new_folder() / "requests.jsonl", count))
             desk.wait_until_ended()
             ledger = server.ledger()

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from tests.bench.terminal import Terminal
 
 Row = dict[str, Any]
-QUOTAS: dict[str, dict[str, Any]] = {
-    "8 per second": {"per_second": 8},
-    "50 per second": {"per_second": 50},
-    "50 per second, Retry-After": {"per_second": 50, "retry_after": True},
-    "600 per minute": {"per_minute": 600},
+QUOTAS: dict[str, tuple[int, dict[str, Any]]] = {
+    "500 per minute, smoothed": (1_000, {"per_second": 500 / 60}),
+    "50 per second": (4_500, {"per_second": 50}),
+    "50 per second, Retry-After": (4_500, {"per_second": 50, "retry_after": True}),
+    "600 per minute, all at once": (1_500, {"per_minute": 600}),
 }
-"""Quotas that the desk is not told of, as rules of the quota server."""
+"""Quotas that the desk is not told of: how many requests, and rules of the quota server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,8 @@ class Plan:
     memory_items: Sequence[int] = (1_000, 100_000)
     typing_items: int = 30_000
     """Items of the job beside which somebody types: it must not end before them."""
-    quotas: Mapping[str, dict[str, Any]] = field(default_factory=lambda: dict(QUOTAS))
+    quotas: Mapping[str, tuple[int, dict[str, Any]]] = field(default_factory=lambda: dict(QUOTAS))
     quota_latency_ms: float = 400
-    quota_seconds: float = 60
     programs: Sequence[str] = tuple(PROGRAMS)
     holychat: Program = HOLYCHAT
 
@@ -298,7 +297,6 @@ def tiny() -> Plan:
         batch_at_once=(10,),
         memory_items=(20, 60),
         typing_items=6_000,
-        quotas={"20 per second": {"per_second": 20}},
+        quotas={"20 per second": (40, {"per_second": 20})},
         quota_latency_ms=20,
-        quota_seconds=2,
     )
