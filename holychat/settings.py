@@ -6,6 +6,7 @@
     [prices.PROVIDER."MODEL"] input output cached batch_input batch_output context
     [limits]  day month
     [jobs]    max_concurrency batch_size requests_per_minute assumed_context max_document_bytes idle_seconds notify_*
+    [provider_batch] max_lines max_bytes max_tokens poll_seconds longest_poll_seconds grace_seconds
     [webhooks] allow_loopback allow_private
     [ui]      theme mouse copy_command
     [keys]    "binding.id" = "ctrl+x,f2"
@@ -181,6 +182,33 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("idle_seconds must be 0 to 86400")
 
 
+class BatchServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How jobs of low priority use the batch service of a provider that has one."""
+
+    max_lines: int = 50_000
+    """Requests in one batch."""
+    max_bytes: int = 190_000_000
+    """Of the file of one batch: OpenAI takes 200 MB."""
+    max_tokens: int | None = None
+    """Input of all batches of one model that wait at once; None: found out when the provider says it is too much."""
+    poll_seconds: float = 10.0
+    """How soon a batch is first asked about; each pause is longer than the one before."""
+    longest_poll_seconds: float = 120.0
+    grace_seconds: float = 60.0
+    """How long a batch that may have been created is looked for before it is created once more."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_lines <= 50_000:
+            raise ValueError("max_lines must be 1 to 50000")
+        if not 1_000 <= self.max_bytes <= 200_000_000:
+            raise ValueError("max_bytes must be 1000 to 200000000")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError("max_tokens must be 1 or more")
+        for name in ("poll_seconds", "longest_poll_seconds", "grace_seconds"):
+            if not 0 < getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be more than 0 and at most 86400 seconds")
+
+
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where messages about ended jobs may go besides https on the internet."""
 
@@ -200,6 +228,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     ui: UiSettings = UiSettings()
     jobs: JobSettings = JobSettings()
+    provider_batch: BatchServiceSettings = BatchServiceSettings()
     webhooks: WebhookSettings = WebhookSettings()
     keys: dict[str, str] = {}
 

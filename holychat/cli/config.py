@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.settings import Settings
 
-_SECTIONS = ("network", "chat", "limits", "jobs", "webhooks", "ui", "keys")
+_SECTIONS = ("network", "chat", "limits", "jobs", "provider_batch", "webhooks", "ui", "keys")
 
 
 @click.group()
@@ -88,7 +88,7 @@ class Setting:
 
         name = self.name if self.name.replace("_", "").replace("-", "").isalnum() else to_json(self.name)
         if self.value is None:
-            decided = "not set" if self.section in ("jobs", "limits") else "left to the provider"
+            decided = "not set" if self.section in ("jobs", "limits", "provider_batch") else "left to the provider"
             return f"# {name}: {decided}".ljust(50) + f"  # {self.source}"
         return f"{name} = {_toml_value(self.value)}".ljust(50) + f"  # {self.source}"
 

@@ -38,6 +38,7 @@ def read_answer(
     worst_micros: int | None,
     note: str,
     may_repair: bool,
+    batch: bool = False,
 ) -> Done | Repair | Failed:
     """What an answer means for its item. Whatever is wrong with it, it was paid for and is counted.
 
@@ -52,11 +53,12 @@ def read_answer(
         worst_micros: What it cost at most.
         note: What a person should know about the document.
         may_repair: Whether an answer that does not fit may be asked for once more.
+        batch: Whether it came through the provider's batch service, at the prices of that.
     """
     guessed = Bill(input_tokens or len(raw.body) // 4, len(raw.body) // 4, True, worst_micros, True)
     try:
         reply = provider.read(raw)
-        bill = _bill(job, reply, costs, guessed)
+        bill = _bill(job, reply, costs, guessed, batch=batch)
         if not reply.text.strip():
             return Failed(item_id, job.id, _empty(reply), attempt_id, bill=bill)
         checked = recipes.validate(job.spec.recipe, reply.text)
@@ -96,7 +98,7 @@ def legible(partial: bytes) -> str | None:
     return None
 
 
-def _bill(job: Job, reply: Reply, costs: Costs, guessed: Bill) -> Bill:
+def _bill(job: Job, reply: Reply, costs: Costs, guessed: Bill, *, batch: bool) -> Bill:
     usage = reply.usage
     estimated = usage.estimated
     given, made = usage.input_tokens, usage.output_tokens
@@ -105,7 +107,8 @@ def _bill(job: Job, reply: Reply, costs: Costs, guessed: Bill) -> Bill:
         given = guessed.input_tokens if given is None else given
         made = costs.tokens.text(reply.text + reply.reasoning, job.spec.model) if made is None else made
     whole = Usage(given, made, usage.cached_input_tokens, usage.reasoning_tokens, estimated)
-    cost = costs.accounting.price(job.spec.provider, job.spec.model, whole)
+    price = costs.accounting.batch_price if batch else costs.accounting.price
+    cost = price(job.spec.provider, job.spec.model, whole)
     if cost is None:
         return Bill(given, made, estimated, None, False)
     return Bill(given, made, estimated, cost.micros, cost.estimated)

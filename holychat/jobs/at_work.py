@@ -15,7 +15,8 @@ from holychat.errors import HolychatError, StoreError
 from holychat.jobs.feeder import Feeder
 from holychat.jobs.finishing import finish
 from holychat.jobs.lanes import Lanes
-from holychat.jobs.preparing import Joined, TooLong, Unusable
+from holychat.jobs.preparing import Joined, Ready, TooLong, Unusable
+from holychat.jobs.provider_batch.desk import ProviderBatches
 from holychat.jobs.run import JobRun
 from holychat.jobs.saying import say_progress
 from holychat.store import ledger_entries, ledger_jobs, ledger_tree
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from holychat.jobs.needs import Services
     from holychat.jobs.preparing import Prepared
     from holychat.store.database import Connection
+    from holychat.store.ledger_entries import Written
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class AtWork:
         self._runs: dict[int, JobRun] = {}
         self._feeders: dict[int, tuple[Feeder, asyncio.Task[None]]] = {}
         self._finishing: dict[int, asyncio.Task[None]] = {}
+        self._batches = ProviderBatches(services, writer, self._runs, self.pause, self.written)
         self._pausing: set[int] = set()
         """Jobs that are to be paused, which is not written yet: they must not be taken up again."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +73,13 @@ class AtWork:
     @property
     def is_busy(self) -> bool:
         """Whether there is something to do, or to wait for."""
-        return bool(self._runs or self._finishing or self._tasks or self._pausing or self._waiting)
+        return bool(
+            self._runs or self._finishing or self._tasks or self._pausing or self._waiting or self._batches.is_busy
+        )
+
+    async def open(self) -> None:
+        """Take up the batches that providers work at."""
+        await self._batches.open()
 
     async def refresh(self) -> None:
         """Look at all jobs and do what their states ask for.
@@ -86,6 +95,7 @@ class AtWork:
 
         jobs, at_work, live = await self._database.read(read)
         self._lanes.make_room(live)
+        await self._batches.refresh()
         for job_id, run in list(self._runs.items()):
             job = jobs.get(job_id)
             if job is None or job.state is JobState.CANCELLED:
@@ -137,6 +147,13 @@ class AtWork:
     def wake_senders(self) -> None:
         """Something may be sent that could not be before."""
         self._lanes.changed()
+        self._batches.changed()
+
+    def written(self, written: Written) -> None:
+        """Something was written that other items follow from."""
+        self.parts_ended(written.ended)
+        for job_id in written.ready:
+            self.feed_again(job_id)
 
     def feed_again(self, job_id: int) -> None:
         """The database has something to send of a job that it had not before."""
@@ -154,7 +171,7 @@ class AtWork:
         runs = list(self._runs.values())
         if not runs:
             return
-        waits = {run.id: self._lanes.wait_of(run) for run in runs}
+        waits = {run.id: self._lanes.wait_of(run) or self._batches.wait_of(run) for run in runs}
         with contextlib.suppress(StoreError):
             await self._database.write(lambda connection: say_progress(connection, runs, waits))
 
@@ -162,6 +179,7 @@ class AtWork:
         """Stop sending, wait for what is under way, give up what does not come."""
         for run in self._runs.values():
             self._stop(run)
+        await self._batches.close()
         await self._lanes.stop(grace_seconds, list(self._runs.values()))
         others = [*self._finishing.values(), *self._tasks]
         if others:
@@ -190,18 +208,10 @@ class AtWork:
             self._finishing[job.id] = asyncio.create_task(self._finish(job))
 
     async def _start(self, job: Job) -> None:
-        run = self._runs.get(job.id)
-        if run is None:
-            run = JobRun(job, self._services.settings.jobs, self.wake_senders, self._not_request)
-            try:
-                self._lanes.join(run)
-            except HolychatError as error:
-                self._runs[job.id] = run
-                self.pause(run, PauseReason.KEY, f"{error.title}. {error.hint}")
-                return
-            self._runs[job.id] = run
-        else:
+        if (run := self._runs.get(job.id)) is not None:
             run.revise(job)
+        elif (run := await self._take_in_hand(job)) is None:
+            return
         begun, doubts = await self._writer.transaction(
             lambda c: (
                 ledger_tree.mend(c, job.id, _now_ms()),
@@ -221,10 +231,26 @@ class AtWork:
 
         run.again = again
         run.room = feeder.wake
+        self._batches.begin(run, lambda: feeder.is_dry)
         self._feeders[job.id] = (feeder, asyncio.create_task(feeder.run()))
         feeder.wake()
 
+    async def _take_in_hand(self, job: Job) -> JobRun | None:
+        async with self._batches.settling:
+            now = await self._batches.job(job.id)
+            if now is None:
+                return None
+            run = self._runs[job.id] = JobRun(now, self._services.settings.jobs, self.wake_senders, self._not_request)
+            self._batches.adopt(run)
+        try:
+            self._lanes.join(run)
+        except HolychatError as error:
+            self.pause(run, PauseReason.KEY, f"{error.title}. {error.hint}")
+            return None
+        return run
+
     def _stop(self, run: JobRun) -> None:
+        self._batches.stop(run)
         run.stop()
         if (known := self._feeders.pop(run.id, None)) is not None:
             known[1].cancel()
@@ -338,7 +364,7 @@ class AtWork:
 
 def _money_left(run: JobRun) -> str:
     limit = run.budget.limit or 0
-    worst = getattr(run.head, "worst_micros", None)
+    worst = run.worst_of(run.head) if isinstance(run.head, Ready) else None
     if worst is None:
         return (
             f"The price of {run.job.spec.model} is not known, so no budget can be kept."

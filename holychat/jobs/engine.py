@@ -98,6 +98,7 @@ class Engine:
 
     async def _work(self, idle_seconds: float | None) -> None:
         await recover(self._database, self._writer, self._services.registry, self._services.costs)
+        await self._desk.open()
         said = 0.0
         while not self._stopping.is_set():
             await self._look()
@@ -163,6 +164,4 @@ class Engine:
         self._desk.wake_senders()
 
     def _written(self, written: Written) -> None:
-        self._desk.parts_ended(written.ended)
-        for job_id in written.ready:
-            self._desk.feed_again(job_id)
+        self._desk.written(written)

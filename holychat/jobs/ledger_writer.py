@@ -19,7 +19,7 @@ from holychat.store.ledger import write_entries
 from holychat.store.ledger_entries import Back, Done, Doubt, Entries, Failed, Joined, Received, Repair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holychat.domain.calibration import Sample
     from holychat.store.database import Connection, Database
@@ -128,6 +128,23 @@ class LedgerWriter:
         self._wake.set()
         self._idle.clear()
         return future
+
+    async def sending_together(
+        self, entries: Sequence[Sending], then: Callable[[Connection, Written], None]
+    ) -> Written:
+        """Write down that these requests are about to leave together; `then` is part of the same transaction.
+
+        Raises:
+            StoreError: It could not be written; nothing of it may be sent.
+        """
+
+        def work(connection: Connection) -> Written:
+            now_ms = time.time_ns() // 1_000_000
+            written = write_entries(connection, Entries(sending=list(entries)), self._owner, now_ms, self._room)
+            then(connection, written)
+            return written
+
+        return await self._database.write(work)
 
     async def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as a transaction of its own, however long it takes until the disk takes it.

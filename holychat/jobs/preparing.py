@@ -69,6 +69,10 @@ class Ready:
     note: str
     size: int
     """Characters."""
+    merges: bool = False
+    """Whether it puts the results of parts together."""
+    batch_micros: int | None = None
+    """As `worst_micros`, at the prices of the provider's batch service."""
 
 
 class TooLong(NamedTuple):
@@ -247,6 +251,8 @@ class Preparer:
             repairs=row.repairs,
             note=note,
             size=size,
+            merges=bool(row.split),
+            batch_micros=self._prices.batch_worst_cost(self._provider, request.model, most, answer),
         )
 
     def _fingerprint(self, request: ReplyRequest) -> str:

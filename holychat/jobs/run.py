@@ -64,6 +64,10 @@ class JobRun:
         self._queued: set[int] = set()
         self._flying: set[int] = set()
         self.in_flight = 0
+        self.by_batch = False
+        """Whatever is not to be soon goes through the provider's batch service."""
+        self.away = 0
+        """Batches that the provider has, and requests that are gathered for the next one."""
         self.unsettled = 0
         """Answers and failures whose fate is not written yet."""
         self.on_the_wire: set[asyncio.Task[None]] = set()
@@ -125,7 +129,7 @@ class JobRun:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing of it is under way and everything that happened is written."""
-        return not self.in_flight and not self.unsettled
+        return not self.in_flight and not self.unsettled and not self.away
 
     @property
     def trial_is_over(self) -> bool:
@@ -176,7 +180,7 @@ class JobRun:
             return None
         while (head := self.head) is not None and (self._begun or self._opens()):
             if isinstance(head, Ready):
-                if self.budget.fits(head.worst_micros):
+                if self.budget.fits(self.worst_of(head)):
                     return head
                 # What is under way may turn out cheaper than feared; only when it has ended is the money gone.
                 self.short = self.is_quiet
@@ -189,9 +193,17 @@ class JobRun:
         """Send what `next` showed: its worst case is set aside."""
         item = self._pop()
         assert isinstance(item, Ready)
-        self.budget.reserve(item.worst_micros)
+        self.budget.reserve(self.worst_of(item))
         self.in_flight += 1
         return item
+
+    def goes_live(self, item: Ready) -> bool:
+        """Whether it is sent by itself: also of a batch job what waited for a whole batch already."""
+        return not self.by_batch or item.merges or item.repairs > 0
+
+    def worst_of(self, item: Ready) -> int | None:
+        """What it costs at most, the way it goes."""
+        return item.worst_micros if self.goes_live(item) else item.batch_micros
 
     def make_room(self) -> None:
         """Parts of a document that was begun are to be read: forget documents that may not begin and are in the way."""

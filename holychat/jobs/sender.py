@@ -152,7 +152,7 @@ class Sender:
         best: tuple[int, int, JobRun, Ready] | None = None
         for run in self.runs:
             item = run.next() if (run.job.spec.priority is Priority.LOW) is background else None
-            if item is None:
+            if item is None or not run.goes_live(item):
                 continue
             order = _ORDER[run.job.spec.priority]
             if best is None or (order, run.in_flight) < best[:2]:

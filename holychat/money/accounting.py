@@ -57,6 +57,16 @@ class Accounting:
         """What the usage costs, or None where the price is unknown."""
         return self.prices.cost_of(provider, model, usage)
 
+    def batch_price(self, provider: str, model: str, usage: Usage) -> Cost | None:
+        """The same through the provider's batch service.
+
+        Where that price is not known it is taken to be no higher than the usual one, and the cost is an estimate.
+        """
+        known = self.prices.batch_cost_of(provider, model, usage)
+        if known is None and (usual := self.price(provider, model, usage)) is not None:
+            known = replace(usual, estimated=usual.estimated or usual.micros > 0)
+        return known
+
     def sample(
         self, provider: str, model: str, reported: Usage | None, prompt: Sequence[PromptMessage]
     ) -> Sample | None:

@@ -6,7 +6,7 @@ told by its outcome, as for replies. Whether a host has the service is asked, ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,13 +14,17 @@ import msgspec
 from holychat.domain.batches import RemoteBatch, RemoteFile
 from holychat.errors import ReplyBroken, RequestRefused, ServerFault
 from holychat.providers.exchange import Exchange
+from holychat.providers.whole import refusal_of
+from holychat.providers.wire_types import Dialect, encode_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import httpx
 
+    from holychat.domain.request import ReplyRequest
+    from holychat.errors import ProviderError
     from holychat.providers.failures import Translator
     from holychat.providers.http import HttpPool
 
@@ -34,10 +38,50 @@ _UPLOAD_SECONDS = 1_800.0
 _RESULTS_LIMIT = 4 * 1024 * 1024 * 1024
 _NOT_OFFERED = (404, 405, 501)
 _PAGE = 100
+_OPENAI = "api.openai.com"
 _MOST_PAGES = 1_000
 
 
 _Body = TypeVar("_Body")
+
+
+class AnswerLine(NamedTuple):
+    """What became of one request of a batch."""
+
+    custom_id: str
+    status: int
+    """Of HTTP; 0 where there was no answer."""
+    body: bytes
+    request_id: str
+    code: str
+    """Why there was no answer, such as "batch_expired"; "" else."""
+    error: ProviderError | None
+    """None: `body` is a reply."""
+
+
+class _Line(msgspec.Struct):
+    custom_id: str
+    method: str
+    url: str
+    body: msgspec.Raw
+
+
+class _Response(msgspec.Struct):
+    status_code: int = 0
+    request_id: str | None = None
+    body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Problem(msgspec.Struct):
+    code: str | None = None
+    message: str | None = None
+
+
+class _AnswerBody(msgspec.Struct):
+    custom_id: str
+    id: str | None = None
+    response: _Response | None = None
+    error: _Problem | None = None
 
 
 class _ErrorBody(msgspec.Struct):
@@ -123,6 +167,7 @@ class BatchService:
         self._pool = pool
         self._translator = translator
         self._headers = headers
+        self._dialects: dict[str, Dialect] = {}
 
     async def is_offered(self) -> bool:
         """Ask whether the endpoint has a batch service; it costs nothing."""
@@ -138,6 +183,40 @@ class BatchService:
                 raise
             return False
         return True
+
+    def line(self, custom_id: str, request: ReplyRequest) -> bytes:
+        """A request as a line of a file of requests."""
+        dialect = self._dialect(request.model)
+        body = encode_request(request, stream=False, dialect=dialect)
+        line = _Line(custom_id, "POST", ENDPOINT, msgspec.Raw(body))
+        return msgspec.json.encode(line) + b"\n"
+
+    def learn(self, model: str, said: str) -> bool:
+        """After a line was refused: whether the same request can be put otherwise, which it is from now on."""
+        dialect = self._dialect(model).after_refusal(said, b'"max_tokens"')
+        if dialect is not None:
+            self._dialects[model] = dialect
+        return dialect is not None
+
+    def answers(self, lines: Iterable[bytes]) -> Iterator[AnswerLine]:
+        """The lines of a file of answers or of errors, without those that make no sense."""
+        for line in lines:
+            try:
+                body = msgspec.json.decode(line, type=_AnswerBody)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            yield self._answer(body)
+
+    def rejection(self, batch: RemoteBatch) -> RequestRefused:
+        """Why a batch was rejected whole, in the provider's words."""
+        code, message, line = batch.errors[0] if batch.errors else ("", "", None)
+        where = "" if line is None else f" (line {line})"
+        said = self._translator.say(message or code) or "no reason was given"
+        return RequestRefused(
+            f"{self._translator.name} rejected the batch{where}: {said}",
+            "Retry when the reason is mended.",
+            provider=self._translator.name,
+        )
 
     async def upload(self, name: str, content: Path) -> RemoteFile:
         """Hand over a file of requests, JSON Lines.
@@ -221,6 +300,24 @@ class BatchService:
         finally:
             await exchange.close()
         return True
+
+    def _dialect(self, model: str) -> Dialect:
+        if model not in self._dialects:
+            # OpenAI itself knows the old name for its older models only, and a batch finds that out hours later.
+            self._dialects[model] = Dialect(max_completion_tokens=self._pool.url("").host == _OPENAI)
+        return self._dialects[model]
+
+    def _answer(self, body: _AnswerBody) -> AnswerLine:
+        response, problem = body.response, body.error
+        if response is None:
+            code = (problem.code if problem else None) or ""
+            said = {"code": code, "message": problem.message if problem else None}
+            error = self._translator.error_object(said, request_id=body.id or "", begun=False)
+            return AnswerLine(body.custom_id, 0, b"", "", code, error)
+        request_id = self._translator.say(response.request_id or "", 120)
+        status, content = response.status_code, bytes(response.body)
+        found = refusal_of(self._translator, status, content, request_id)
+        return AnswerLine(body.custom_id, status, content, request_id, "", found)
 
     async def _json(
         self,

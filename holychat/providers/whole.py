@@ -60,6 +60,17 @@ def raw_reply(
     raise error
 
 
+def refusal_of(translator: Translator, status: int, body: bytes, request_id: str) -> ProviderError | None:
+    """Why an answer that came within a file is no reply; None: it is one, unread."""
+    import httpx
+
+    if not 200 <= status < 300:
+        response = httpx.Response(status or 500, headers={"x-request-id": request_id} if request_id.isascii() else {})
+        return translator.refusal(response, body)
+    raw = RawReply(status, body, request_id)
+    return _error_in(translator, raw) if b'"error"' in body else None
+
+
 def read_reply(translator: Translator, raw: RawReply) -> Reply:
     """The reply that an answer holds.
 

@@ -171,7 +171,13 @@ def erase_some(connection: Connection, most: int) -> bool:
 
     The order is that of an index, in which parts come before the documents they are parts of.
     """
-    job_id = connection.execute("SELECT min(id) FROM jobs WHERE deleted = 1").get
+    # What is in a provider's batch is called off first, by the worker.
+    job_id = connection.execute(
+        """
+        SELECT min(id) FROM jobs WHERE deleted = 1 AND NOT EXISTS (
+            SELECT 1 FROM submissions AS s WHERE s.job_id = jobs.id AND s.state NOT IN ('ingested', 'refused'))
+        """
+    ).get
     if job_id is None:
         return False
     connection.execute(

@@ -36,7 +36,7 @@ _RUNNING = f"(SELECT state FROM jobs WHERE id = items.job_id) = '{JobState.RUNNI
 # Every piece put in below is a literal of this module.
 _SEND = f"""
 UPDATE items SET state = 'sending', attempts = attempts + 1, reserved_micros = ?, sha256 = ?, failure = NULL,
-                 cause = '', note = '', updated_ms = ?
+                 cause = '', note = '', submission_id = NULL, updated_ms = ?
 WHERE id = ? AND {_when(ItemState.PENDING, ItemState.SENDING)} AND waiting_for = 0 AND {_RUNNING} RETURNING id
 """  # noqa: S608
 _ATTEMPT = """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from holychat.domain.failures import Failure
 from holychat.domain.jobs import ItemState, JobState, PauseReason
 from holychat.errors import Outcome, UsageError
-from holychat.store import jobs
+from holychat.store import jobs, submissions
 from holychat.store.folding import storable
 from holychat.store.ledger import write_entries
 from holychat.store.ledger_entries import Doubt, Entries
@@ -78,7 +78,7 @@ def at_work(connection: Connection) -> list[int]:
 
 def has_work(connection: Connection) -> bool:
     """Whether a worker is needed: a job at work, or a request that a dead worker left behind."""
-    if at_work(connection):
+    if at_work(connection) or submissions.any_open(connection):
         return True
     return any(
         connection.execute(
@@ -280,12 +280,12 @@ def doubts_allowed(connection: Connection, job_id: int) -> tuple[int, int]:
 
 
 def orphans(connection: Connection, most: int) -> list[tuple[int, int, int, int]]:
-    """(item, attempt, job, worst case) of what was under way when a worker died."""
+    """(item, attempt, job, worst case) of what was under way when a worker died, but for what is in batches."""
     rows = connection.execute(
         """
         SELECT i.id, (SELECT max(a.id) FROM attempts AS a WHERE a.item_id = i.id), i.job_id, i.reserved_micros
         FROM items AS i JOIN jobs AS j ON j.id = i.job_id AND j.deleted = 0
-        WHERE i.state = 'sending' ORDER BY i.id LIMIT ?
+        WHERE i.state = 'sending' AND i.submission_id IS NULL ORDER BY i.id LIMIT ?
         """,
         (most,),
     )

@@ -6,7 +6,7 @@ moved.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,17 @@ _NAMES = tuple(name.strip() for name in _COLUMNS.split(","))
 _OPEN = ", ".join(f"'{state.value}'" for state in sorted(OPEN_SUBMISSIONS))
 
 
+class UnderWay(NamedTuple):
+    """An item that is in the provider's hands."""
+
+    item_id: int
+    attempt_id: int
+    worst_micros: int | None
+    repairs: int
+    faults: int
+    note: str
+
+
 def add(connection: Connection, new: Submission) -> int:
     """Write down that a file is about to be handed over; the number of the submission. `new.id` is not used."""
     connection.execute(
@@ -45,11 +56,21 @@ def add(connection: Connection, new: Submission) -> int:
     return connection.last_insert_rowid()
 
 
-def take_items(connection: Connection, submission_id: int, item_ids: Iterable[int]) -> None:
-    """Note which submission items go with; they are in state `sending` by then, in the same transaction."""
+def take_items(connection: Connection, submission_id: int, items: Iterable[tuple[int, str]]) -> None:
+    """Note which submission items go with, and what is to be known of their documents.
+
+    They are in state `sending` by then, in the same transaction.
+    """
     connection.executemany(
-        "UPDATE items SET submission_id = ? WHERE id = ? AND state = 'sending'",
-        [(submission_id, item_id) for item_id in item_ids],
+        "UPDATE items SET submission_id = ?, note = ? WHERE id = ? AND state = 'sending'",
+        [(submission_id, storable(note), item_id) for item_id, note in items],
+    )
+
+
+def resize(connection: Connection, submission_id: int, lines: int, size: int, tokens: int) -> None:
+    """What it holds, now that it is known."""
+    connection.execute(
+        "UPDATE submissions SET lines = ?, bytes = ?, tokens = ? WHERE id = ?", (lines, size, tokens, submission_id)
     )
 
 
@@ -69,6 +90,22 @@ def open_ones(connection: Connection) -> list[Submission]:
     """Submissions that something is still to be done for, of all jobs, oldest first."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM submissions WHERE state IN ({_OPEN}) ORDER BY id")  # noqa: S608
     return [_submission(row) for row in rows]
+
+
+def any_open(connection: Connection) -> bool:
+    """Whether something is still to be done for some submission."""
+    return connection.execute(f"SELECT 1 FROM submissions WHERE state IN ({_OPEN}) LIMIT 1").get is not None  # noqa: S608
+
+
+def unwanted(connection: Connection) -> set[int]:
+    """Open submissions whose job was cancelled or deleted."""
+    rows = connection.execute(
+        f"""
+        SELECT s.id FROM submissions AS s JOIN jobs AS j ON j.id = s.job_id
+        WHERE s.state IN ({_OPEN}) AND (j.state = 'cancelled' OR j.deleted = 1)
+        """  # noqa: S608
+    )
+    return {submission_id for (submission_id,) in rows}
 
 
 def to_clean(connection: Connection) -> list[Submission]:
@@ -167,16 +204,21 @@ def cleaned(connection: Connection, submission_id: int) -> None:
     connection.execute("UPDATE submissions SET cleaned = 1 WHERE id = ?", (submission_id,))
 
 
-def items_under_way(connection: Connection, submission_id: int) -> dict[int, int]:
-    """Item -> its last attempt, of the items whose fate this submission decides."""
+def under_way(
+    connection: Connection, submission_id: int, item_ids: Sequence[int] | None = None, most: int = 1_000
+) -> list[UnderWay]:
+    """Items whose fate this submission decides: some of them, or those among `item_ids`."""
+    among = "" if item_ids is None else "AND i.id IN (SELECT value FROM json_each(?))"
+    values: tuple[Any, ...] = () if item_ids is None else (msgspec.json.encode(list(item_ids)).decode(),)
     rows = connection.execute(
-        """
-        SELECT i.id, (SELECT max(a.id) FROM attempts AS a WHERE a.item_id = i.id)
-        FROM items AS i WHERE i.submission_id = ? AND i.state = 'sending'
-        """,
-        (submission_id,),
+        f"""
+        SELECT i.id, a.id, a.worst_micros, i.repairs, i.faults, i.note
+        FROM items AS i JOIN attempts AS a ON a.id = (SELECT max(b.id) FROM attempts AS b WHERE b.item_id = i.id)
+        WHERE i.submission_id = ? AND i.state = 'sending' {among} ORDER BY i.id LIMIT ?
+        """,  # noqa: S608
+        (submission_id, *values, most),
     )
-    return {item_id: attempt_id for item_id, attempt_id in rows if attempt_id is not None}
+    return [UnderWay(*row) for row in rows]
 
 
 def offered(connection: Connection, provider: str, base_url: str, since_ms: int) -> bool | None:

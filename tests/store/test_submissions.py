@@ -61,7 +61,7 @@ def test_no_state_leads_back_from_the_end() -> None:
 
 
 def test_only_items_that_are_being_sent_go_with_a_submission(database: Database) -> None:
-    def work(c: object) -> dict[int, int]:
+    def work(c: object) -> list[submissions.UnderWay]:
         for ordinal, state in enumerate(("sending", "pending")):
             c.execute(  # type: ignore[attr-defined]
                 "INSERT INTO items (job_id, ordinal, source_key, name, state, updated_ms) VALUES (1, ?, ?, 'n', ?, 1)",
@@ -72,10 +72,10 @@ def test_only_items_that_are_being_sent_go_with_a_submission(database: Database)
                 (ordinal + 1,),
             )
         number = submissions.add(c, NEW)  # type: ignore[arg-type]
-        submissions.take_items(c, number, [1, 2])  # type: ignore[arg-type]
-        return submissions.items_under_way(c, number)  # type: ignore[arg-type]
+        submissions.take_items(c, number, [(1, "a note"), (2, "")])  # type: ignore[arg-type]
+        return submissions.under_way(c, number)  # type: ignore[arg-type]
 
-    assert database.write_now(work) == {1: 1}
+    assert database.write_now(work) == [submissions.UnderWay(1, 1, None, 0, 0, "a note")]
 
 
 def test_what_was_found_out_about_a_provider_grows_old(database: Database) -> None:
