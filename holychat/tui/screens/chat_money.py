@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holychat.domain.usage import ContextUse
 
 _PAUSE = 0.25
-"""Seconds after the last key until the bar follows what is typed."""
+"""Seconds after the last key or change until the bar follows."""
 
 
 class ChatMoney(ChatPanel):
@@ -31,6 +31,7 @@ class ChatMoney(ChatPanel):
     _said: ContextUse | None = None
     """The next request without what is being typed; None where the model's context is of unknown size."""
     _typing: Timer | None = None
+    _measuring: Timer | None = None
     _told: frozenset[tuple[object, ...]] = frozenset()
     """Limits that were warned of in this run."""
 
@@ -107,8 +108,10 @@ class ChatMoney(ChatPanel):
     def unsent_changed(self, unsent: Unsent) -> None:
         """Other files go along, or another chat is shown."""
         super().unsent_changed(unsent)
-        if self.conversation.reply is None:
-            start_work(self, "context", self._measure)
+        # Not at once: right after Enter everything belongs to the request.
+        if self._measuring is not None:
+            self._measuring.stop()
+        self._measuring = self.set_timer(_PAUSE, partial(start_work, self, "context", self._measure))
 
     def typed(self) -> None:
         """Let the bar follow, when no other key comes soon."""
@@ -120,7 +123,7 @@ class ChatMoney(ChatPanel):
 
     async def _measure(self) -> None:
         services, conversation = self.conversation.services, self.conversation
-        if services is None:
+        if services is None or conversation.reply is not None:
             return
         chat_id = conversation.chat.id if conversation.chat is not None else None
         try:
