@@ -1,0 +1,106 @@
+"""The engine beside others: people who chat, documents that vanish, entries that no database takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from holychat.domain.chat import ChatOptions
+from holychat.domain.jobs import ItemState, JobLimits, JobState
+from holychat.jobs.ledger_writer import LedgerWriter
+from holychat.store import chats, messages
+from holychat.store.ledger_entries import Bill, Done, Received, Sending
+from holychat.store.owners import Owners
+from tests.jobs.desk import Desk, echo, gated, now_ms
+from tests.support.loopback import Gate, Loopback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holychat.store.database import Connection
+
+DONE, FAILED = ItemState.DONE, ItemState.FAILED
+
+
+async def test_room_is_kept_for_a_person_who_waits_for_an_answer_of_the_same_provider(
+    tmp_path: Path, loopback: Loopback
+) -> None:
+    gate = Gate()
+    loopback.chat(gated(gate), echo)
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine() as engine:
+        await desk.order(desk.documents("a"), limits=JobLimits(concurrency=1))
+        await asyncio.to_thread(loopback.wait_for, 1)
+        ((sender, _),) = engine._desk._lanes._senders.values()
+        alone = sender.lane.state().window
+        person = Owners(desk.services.paths.locks)
+
+        def chat(connection: Connection) -> None:
+            made = chats.create(connection, ChatOptions("here", "m"), now_ms())
+            messages.add_question(connection, made.id, "Hi?", (), now_ms())
+            messages.start_reply(connection, made.id, messages.NewReply(person.own(), "here", "m", now_ms()))
+
+        await desk.command(chat)
+        async with asyncio.timeout(10):
+            while sender.lane.state().window != alone - 1:  # noqa: ASYNC110  # the lane tells nobody
+                await asyncio.sleep(0.01)
+        # Who died over an answer waits for nothing any more.
+        person.release()
+        await desk.command(lambda c: c.execute("UPDATE chats SET unseen = 1"))
+        async with asyncio.timeout(20):
+            while sender.lane.state().window != alone:
+                await desk.command(lambda c: c.execute("UPDATE chats SET unseen = 1 - unseen"))
+                await asyncio.sleep(0.1)
+        gate.open()
+
+
+async def test_a_document_that_vanishes_after_it_was_listed_fails_alone(tmp_path: Path, loopback: Loopback) -> None:
+    gate = Gate()
+    loopback.chat(gated(gate), echo)
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+        folder = desk.documents(*(f"letter {n}" for n in range(400)))
+        job_id = await desk.order(folder, limits=JobLimits(concurrency=1))
+        await asyncio.to_thread(loopback.wait_for, 1)
+        await desk.until(job_id, lambda job: job.listed)
+        (folder / "0399.txt").unlink()
+        gate.open()
+        await desk.until_state(job_id, JobState.FINISHED_WITH_ERRORS)
+        states = await desk.states(job_id)
+        assert (states[:399], states[399]) == ([DONE] * 399, FAILED)
+        (cause,) = await desk.services.jobs.causes(job_id)
+        assert cause.cause == "DocumentVanished"
+
+
+async def test_an_entry_that_breaks_a_rule_is_left_out_and_holds_up_no_other(
+    tmp_path: Path, loopback: Loopback
+) -> None:
+    async with Desk(tmp_path, loopback.base_url) as desk:
+        job_id = await desk.order(desk.documents("a", "b"), limits=JobLimits(concurrency=1))
+        loopback.chat(echo)
+        await desk.work()
+        first, second = await desk.items(job_id)
+        desk.sql("UPDATE items SET state = 'pending'")
+        desk.sql("UPDATE jobs SET state = 'running'")
+        writer = LedgerWriter(desk.services.database, "test", lambda _: None, lambda _: None)
+        writing = asyncio.create_task(writer.run())
+        told: dict[int, bool] = {}
+        bill = Bill(1, 1, False, 1, False)
+        for item, said in ((first, bill), (second, bill._replace(cost_micros=-5))):
+            attempt = await writer.sending(Sending(item.id, 1, "x", "y"))
+            assert attempt is not None
+            writer.keep(Received(item.id, attempt, b"{}", 200, "", 1))
+            await writer.settled()
+            entry = Done(item.id, attempt, job_id, "new", said, "m", "stop", "")
+            writer.keep(entry, lambda moved, number=item.id: told.update({number: moved}))  # type: ignore[misc]
+        await writer.settled()
+        writing.cancel()
+        assert told == {first.id: True, second.id: False}
+        assert await desk.states(job_id) == [DONE, ItemState.RECEIVED]
+
+
+async def test_equal_documents_stay_separate_items(tmp_path: Path, loopback: Loopback) -> None:
+    loopback.chat(echo)
+    async with Desk(tmp_path, loopback.base_url) as desk:
+        same = await desk.order(desk.documents(*["the same"] * 20))
+        await desk.work()
+        assert await desk.results(same) == ["about the same"] * 20
+        assert len(loopback.requests) == 20
