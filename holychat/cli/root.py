@@ -23,6 +23,7 @@ COMMANDS = {
     "history": "holychat.cli.history:history",
     "batch": "holychat.cli.batch:batch",
     "cost": "holychat.cli.cost:cost",
+    "bench": "holychat.cli.bench:bench",
     "worker": "holychat.cli.worker:worker",
     "config": "holychat.cli.config:config",
     "doctor": "holychat.cli.doctor:doctor",

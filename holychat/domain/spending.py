@@ -41,6 +41,16 @@ class Spent:
             self.output_tokens + other.output_tokens,
         )
 
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.requests - other.requests,
+            self.estimated - other.estimated,
+            self.unknown - other.unknown,
+            self.micros - other.micros,
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

@@ -121,6 +121,11 @@ class Costs:
         now = _now_ms() if now_ms is None else now_ms
         return await self._database.read(lambda c: self._overview(c, day, now))
 
+    async def record(self, provider: str, model: str, spent: Spent) -> None:
+        """Add what was spent beside chats and jobs to the sums of today and to what limits count."""
+        now = _now_ms()
+        await self._database.write(lambda c: spending.add(c, provider, model, spent, now))
+
     # What may be spent
 
     @property

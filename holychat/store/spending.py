@@ -25,6 +25,20 @@ _SUMS = """
 _WITHIN = "s.quarter >= ? AND s.quarter < ?"
 
 
+def add(connection: Connection, provider: str, model: str, spent: Spent, now_ms: int) -> None:
+    """Add what was spent beside chats and jobs, by a benchmark."""
+    sums = (spent.requests, spent.estimated, spent.unknown, spent.micros, spent.input_tokens, spent.output_tokens)
+    connection.execute(
+        """
+        INSERT INTO spending VALUES (?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, estimated = estimated + excluded.estimated,
+            unknown = unknown + excluded.unknown, micros = micros + excluded.micros,
+            input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens
+        """,
+        (now_ms // QUARTER_MS, provider, model, *sums),
+    )
+
+
 def total(connection: Connection, when: Quarters) -> Spent:
     """All that was spent in a time."""
     return _sum(connection, _WITHIN, when)
