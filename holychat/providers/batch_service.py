@@ -179,7 +179,7 @@ class BatchService:
             raise
         except ReplyBroken as broken:
             # A web page, or JSON of another shape: something answers there, and it is no batch service.
-            if broken.status is not None and broken.status >= 400:
+            if broken.status is None or broken.status >= 400:
                 raise
             return False
         return True
@@ -339,7 +339,9 @@ class BatchService:
             return msgspec.json.decode(raw.body, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = str(error)
-        raise self._translator.unreadable(problem, raw.request_id)
+        error = self._translator.unreadable(problem, raw.request_id)
+        error.status = raw.status
+        raise error
 
     async def _request(self, method: str, path: str, **sent: Any) -> httpx.Request:
         client = await self._pool.client()

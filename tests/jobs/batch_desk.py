@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +13,24 @@ from holychat.domain.jobs import Priority
 from holychat.settings import BatchServiceSettings, PriceSettings
 from holychat.store import submissions
 from tests.jobs.desk import Desk
+from tests.support.script import DEADLINE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from holychat.domain.batches import Submission
     from holychat.domain.jobs import JobLimits
     from tests.support.batch_server import BatchServer
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
 
 QUICK = BatchServiceSettings(poll_seconds=0.02, longest_poll_seconds=0.1, grace_seconds=0.3)
 
@@ -35,7 +48,7 @@ class BatchDesk(Desk):
 
     async def order_low(self, count: int, limits: JobLimits | None = None, **spec: Any) -> int:
         """A job of low priority over so many documents."""
-        folder = self.documents(*(f"document {number}" for number in range(count)))
+        folder = self.documents(*(f"document {number}\n" for number in range(count)))
         return await self.order(folder, limits=limits, priority=Priority.LOW, **spec)
 
     def submissions(self, job_id: int) -> list[Submission]:

@@ -11,8 +11,7 @@ It runs in a thread, so that whoever talks to it can be killed without it.
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
+import contextlib
 import itertools
 import json
 import random
@@ -26,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.multipart import form_file
 from tests.support.openai_schema import problems
 
 _ENDED = ("failed", "completed", "expired", "cancelled")
@@ -45,14 +45,27 @@ class Plan:
     """Seconds from the end of validation until the end."""
     shuffle: bool = False
     bad_lines: frozenset[str] = frozenset()
-    """custom_ids that get a 400 and stand in the error file."""
+    """custom_ids, or words of requests, that get a 400 and stand in the error file."""
     lost_lines: frozenset[str] = frozenset()
-    """custom_ids that stand in neither file."""
+    """custom_ids, or words of requests, that stand in neither file."""
+    busy_lines: frozenset[str] = frozenset()
+    """Last words of requests that get a 500 and stand in the error file, each time."""
+    most_lines: int | None = None
+    """A batch with more is rejected, because too many tokens would wait."""
     omit_error_file_id: bool = False
     torn: dict[str, int] = field(default_factory=dict)
     """"POST /files" -> how many requests are taken on and their answer never comes."""
     refused: dict[str, int] = field(default_factory=dict)
     """"POST /files" -> how many requests are refused with 503 before anything is taken on."""
+    hold: frozenset[str] = frozenset()
+    """"POST /files" -> such requests wait for `release` before they are taken on, and once more before the answer.
+
+    Who waits there has perhaps no client any more.
+    """
+    faulty: dict[str, int] = field(default_factory=dict)
+    """"POST /files" -> how many requests fail with 500, and nothing is taken on."""
+    wrong: dict[str, int] = field(default_factory=dict)
+    """"POST /batches" -> how many requests are refused with 400."""
 
 
 @dataclass
@@ -87,6 +100,9 @@ class BatchServer:
         """"POST /batches" and so on, in order."""
         self.bodies: list[dict[str, Any]] = []
         self.lock = threading.RLock()
+        self._held = threading.Condition(self.lock)
+        self._let_go = 0
+        self._waiting = 0
         self._ids = itertools.count(1)
         self._random = random.Random(seed)
         handler = type("Handler", (_Handler,), {"provider": self})
@@ -112,6 +128,26 @@ class BatchServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+    @property
+    def held(self) -> int:
+        """Requests that wait to be let go."""
+        with self.lock:
+            return self._waiting
+
+    def release(self) -> None:
+        """Let go of what waits, up to where it waits next."""
+        with self._held:
+            self._let_go += 1
+            self._held.notify_all()
+
+    def wait_for_release(self) -> None:
+        """What a held request does."""
+        with self._held:
+            seen = self._let_go
+            self._waiting += 1
+            self._held.wait_for(lambda: self._let_go > seen, 30)
+            self._waiting -= 1
 
     # What the handler calls, with the lock held
 
@@ -160,7 +196,8 @@ class BatchServer:
         if batch.plan.omit_error_file_id and batch.error_file_id is None:
             del told["error_file_id"]
         if status == "failed":
-            error = {"code": batch.plan.failed_code, "message": "The file was rejected.", "line": 1, "param": None}
+            code = "token_limit_exceeded" if self._is_too_much(batch) else batch.plan.failed_code
+            error = {"code": code, "message": "The file was rejected.", "line": 1, "param": None}
             told["errors"] = {"object": "list", "data": [error]}
         else:
             told["request_counts"] = {"total": len(batch.lines), "completed": 0, "failed": 0}
@@ -174,9 +211,12 @@ class BatchServer:
             return "cancelled" if time.time() - batch.cancelled_at > plan.running else "cancelling"
         if age < plan.validating:
             return "validating"
-        if plan.outcome == "failed":
+        if plan.outcome == "failed" or self._is_too_much(batch):
             return "failed"
         return plan.outcome if age >= plan.validating + plan.running else "in_progress"
+
+    def _is_too_much(self, batch: Batch) -> bool:
+        return batch.plan.most_lines is not None and len(batch.lines) > batch.plan.most_lines
 
     def _settle(self, batch: Batch, status: str) -> None:
         batch.settled = status
@@ -189,9 +229,12 @@ class BatchServer:
         good, bad = [], []
         for line in lines[:cut]:
             name = line["custom_id"]
-            if name in batch.plan.lost_lines:
+            words = line["body"]["messages"][-1]["content"]
+            if name in batch.plan.lost_lines or any(lost in words for lost in batch.plan.lost_lines):
                 continue
-            if name in batch.plan.bad_lines:
+            if any(busy in words for busy in batch.plan.busy_lines):
+                bad.append(_line(name, 500, {"error": {"message": "Something broke.", "type": "server_error"}}))
+            elif name in batch.plan.bad_lines or any(bad_one in words for bad_one in batch.plan.bad_lines):
                 bad.append(
                     _line(name, 400, {"error": {"message": "This line is bad.", "type": "invalid_request_error"}})
                 )
@@ -233,6 +276,18 @@ class _Handler(BaseHTTPRequestHandler):
         with self.provider.lock:
             plan = self.provider.plan
             self.provider.requests.append(name)
+            hold = name in plan.hold
+        if hold:
+            self.provider.wait_for_release()
+        with self.provider.lock:
+            if plan.faulty.get(name, 0) > 0:
+                plan.faulty[name] -= 1
+                self._answer(500, {"error": {"message": "Something broke.", "type": "server_error"}})
+                return
+            if plan.wrong.get(name, 0) > 0:
+                plan.wrong[name] -= 1
+                self._answer(400, {"error": {"message": "This is not allowed.", "type": "invalid_request_error"}})
+                return
             if plan.refused.get(name, 0) > 0:
                 plan.refused[name] -= 1
                 self._answer(503, {"error": {"message": "Come back later."}})
@@ -242,7 +297,10 @@ class _Handler(BaseHTTPRequestHandler):
                 plan.torn[name] -= 1
                 self._tear()
                 return
-        self._answer(status, answer)
+        if hold:
+            self.provider.wait_for_release()
+        with contextlib.suppress(OSError):
+            self._answer(status, answer)
 
     def _route(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
         provider = self.provider
@@ -262,7 +320,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _files(self, steps: list[str], query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
         provider = self.provider
         if self.command == "POST":
-            name, purpose, content = _form(self.headers["content-type"], body)
+            name, purpose, content = form_file(self.headers["content-type"], body)
             return 200, provider.add_file(name, purpose, content)
         if not steps:
             purpose = query.get("purpose", [""])[0]
@@ -332,17 +390,3 @@ def _page(entries: list[dict[str, Any]], query: dict[str, list[str]]) -> dict[st
     start = next((place + 1 for place, entry in enumerate(entries) if entry["id"] == after), 0)
     some = entries[start : start + limit]
     return {"object": "list", "data": some, "has_more": start + limit < len(entries)}
-
-
-def _form(content_type: str, body: bytes) -> tuple[str, str, bytes]:
-    """Name, purpose and content of a file in a multipart form."""
-    parser = email.parser.BytesParser(policy=email.policy.HTTP)
-    message = parser.parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
-    name, purpose, content = "", "", b""
-    for part in message.iter_parts():  # type: ignore[attr-defined]
-        data = part.get_payload(decode=True) or b""
-        if part.get_param("name", header="content-disposition") == "purpose":
-            purpose = data.decode()
-        else:
-            name, content = part.get_filename() or "", data
-    return name, purpose, content

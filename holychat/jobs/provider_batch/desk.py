@@ -223,6 +223,10 @@ class ProviderBatches:
         except UsageError:
             return self._registry.get("openai")
 
+    async def is_unwanted(self, submission_id: int) -> bool:
+        """Whether the job of a batch was cancelled or deleted by now."""
+        return submission_id in await self._database.read(submissions.unwanted)
+
     def allows_doubt(self, job_id: int, worst_micros: int | None) -> bool:
         """Whether an item in doubt may be sent again without asking."""
         run = self._runs.get(job_id)

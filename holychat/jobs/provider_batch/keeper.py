@@ -128,7 +128,7 @@ class Keeper:
         return ""
 
     async def _intend(self) -> float:
-        if self.unwanted:
+        if self.unwanted or await self._desk.is_unwanted(self.submission.id):
             return await self._give_back()
         await self._move(SubmissionState.CREATE_INTENT)
         self._fresh = True
