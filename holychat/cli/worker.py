@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _TAKE_SECONDS = 2.0
 """Somebody who only looks whether the lock is free holds it for a moment."""
 _TAKE_OVER_SECONDS = 30.0
+_NICENESS = 5
+"""Who types goes before who works in the background; where nobody else wants the processor it costs nothing."""
 _SWITCH_SECONDS = 0.001
 """How long a thread may compute while the event loop waits; at Python's own 5 ms every answer waits for that."""
 
@@ -45,7 +48,9 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
     for value in keys.values():
         session.masker.add(value)
     session.start_log()
-    if not detached:
+    if detached:
+        os.nice(_NICENESS)
+    else:
         desk = logging.getLogger("holychat.jobs")
         desk.setLevel(logging.INFO)
         desk.addHandler(plain_lines(lambda line: session.out.notice(session.masker(line))))
