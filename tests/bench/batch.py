@@ -36,7 +36,8 @@ _AT_ONCE = 500
 """Requests at once of the job beside which somebody types."""
 _TYPING_LATENCY_MS = 50.0
 _AS_THE_WORKER = ("nice", "-n", "5")
-"""The desk's worker leaves the processor to others, so the clients do, too: other work on the machine hits all alike."""
+"""The desk's worker leaves the processor to others, so the clients do, too: other work on the machine hits all alike.
+"""
 
 
 def batch(driver: Driver, plan: Plan) -> Iterator[Row]:
