@@ -41,10 +41,11 @@ import struct
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from tests.support.quota_handle import Ledger, QuotaServer
+from tests.support.quota_rules import Quota, Rules
 
 __all__ = ["OUTCOMES", "Ledger", "QuotaServer", "Rules"]
 
@@ -58,87 +59,10 @@ _CODES = {"401": "invalid_api_key", "402": "insufficient_quota", "404": "model_n
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ITEM = re.compile(rb"item-\d{6}")
 _ORDER = re.compile(rb"@@([a-z_0-9]+?)(?:\*(\d+))?@@")
+_MODEL = re.compile(rb'"model": ?"([^"]+)"')
 _STREAM = re.compile(rb'"stream": ?true')
 _PAGE = b"<html><head><title>Gateway</title></head><body>The upstream said nothing.</body></html>"
 _MODELS = b'{"object":"list","data":[{"id":"quota-model","object":"model","owned_by":"tests"}]}'
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How requests are treated. None: no limit."""
-
-    latency_ms: float | tuple[float, float] = 0.0
-    """From the whole request to the answer; a pair is median and sigma of a lognormal distribution."""
-    per_second: float | None = None
-    """Requests per second, smoothed: a bucket of `burst_s` seconds' worth that is refilled all the time."""
-    burst_s: float = 1.0
-    per_minute: int | None = None
-    """Requests per window of `minute_s`, all of which may come at once; the next window begins after it."""
-    minute_s: float = 60.0
-    concurrency: int | None = None
-    refusals_count: bool = False
-    """Whether a refused request uses up quota as well."""
-    limit_headers: bool = False
-    retry_after: bool = False
-    rates: dict[str, float] = field(default_factory=dict)
-    """Outcome -> probability; the rest is ok."""
-    seed: int = 0
-    slow_ms: float = 2000.0
-    reply_words: int = 8
-    usage: bool = True
-
-
-class Quota:
-    """Says whether one more request is within the limits, and if not, for how long not."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._depth = max(1.0, (rules.per_second or 0) * rules.burst_s)
-        self._level = self._depth
-        self._filled = time.monotonic()
-        self._window_ends = 0.0
-        self._left = 0
-
-    def take(self, in_flight: int) -> float | None:
-        """Seconds until another try makes sense; None: within the limits, and now used up by one."""
-        rules, now = self._rules, time.monotonic()
-        if rules.concurrency is not None and in_flight >= rules.concurrency:
-            return 0.05
-        self._refresh(now)
-        wait = 0.0
-        if rules.per_second is not None and self._level < 1:
-            wait = (1 - self._level) / rules.per_second
-        if rules.per_minute is not None and self._left < 1:
-            wait = max(wait, self._window_ends - now)
-        if not wait or rules.refusals_count:
-            self._level = max(0.0, self._level - 1)
-            self._left = max(0, self._left - 1)
-        return wait or None
-
-    def _refresh(self, now: float) -> None:
-        rules = self._rules
-        if rules.per_second is not None:
-            self._level = min(self._depth, self._level + (now - self._filled) * rules.per_second)
-            self._filled = now
-        if rules.per_minute is not None and now >= self._window_ends:
-            self._left, self._window_ends = rules.per_minute, now + rules.minute_s
-
-    def headers(self) -> bytes:
-        """What OpenAI-compatible providers tell of their request limit."""
-        rules, now = self._rules, time.monotonic()
-        if rules.per_minute is not None:
-            limit, left, reset = rules.per_minute * 60 / rules.minute_s, float(self._left), self._window_ends - now
-        elif rules.per_second is not None:
-            missing = self._depth - self._level
-            limit, left, reset = rules.per_second * 60, self._level, missing / rules.per_second
-        else:
-            return b""
-        lines = (
-            f"limit-requests: {limit:.0f}",
-            f"remaining-requests: {left:.0f}",
-            f"reset-requests: {reset * 1000:.0f}ms",
-        )
-        return "".join(f"x-ratelimit-{line}\r\n" for line in lines).encode()
 
 
 class Account:
@@ -196,9 +120,14 @@ class Server:
             return "ok"
         return self._random.choices(self._outcomes, self._weights)[0]
 
-    def latency(self) -> float:
-        """Seconds."""
-        given = self.rules.latency_ms
+    def pace(self, body: bytes) -> tuple[float, float, float] | None:
+        """Milliseconds of the model that a request is for, if it has a pace of its own."""
+        found = _MODEL.search(body) if self.rules.paces else None
+        return None if found is None else self.rules.paces.get(found[1].decode())
+
+    def latency(self, pace: tuple[float, float, float] | None = None) -> float:
+        """Seconds until a whole answer."""
+        given = self.rules.latency_ms if pace is None else pace[2]
         if isinstance(given, int | float):
             return given / 1000
         return given[0] / 1000 * math.exp(self._random.gauss(0, given[1]))
@@ -292,14 +221,37 @@ class Connection(asyncio.Protocol):
         else:
             self._busy = True
             server.account.begin()
-            answer = self._answer(item, outcome, len(body), streamed=_STREAM.search(body) is not None)
-            delay = server.latency() + (server.rules.slow_ms / 1000 if outcome == "slow" else 0)
+            streamed = _STREAM.search(body) is not None
+            answer = self._answer(item, outcome, len(body), streamed=streamed)
+            pace = server.pace(body)
+            if streamed and pace is not None and outcome == "ok":
+                self._stream(row, answer, pace[0] / 1000, pace[1] / 1000)
+                return
+            delay = server.latency(pace) + (server.rules.slow_ms / 1000 if outcome == "slow" else 0)
             if outcome == "hang":
                 return
             if delay > 0:
                 self._timer = asyncio.get_running_loop().call_later(delay, self._finish, outcome, row, answer)
             else:
                 self._finish(outcome, row, answer)
+
+    def _stream(self, row: list[Any], answer: bytes, first: float, last: float) -> None:
+        """Send the events of an answer one by one, the first and the last when they are due."""
+        loop = asyncio.get_running_loop()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        events = [event + b"\n\n" for event in body.split(b"\n\n") if event]
+        # What ends a reply (finish reason, usage, [DONE]) comes together.
+        pieces = [head + b"\r\n\r\n" + events[0], *events[1:-3], b"".join(events[-3:])]
+        now, step = loop.time(), (last - first) / max(1, len(pieces) - 1)
+
+        def send(number: int) -> None:
+            if number == len(pieces) - 1:
+                self._finish("ok", row, pieces[number])
+                return
+            self.transport.write(pieces[number])
+            self._timer = loop.call_at(now + first + step * (number + 1), send, number + 1)
+
+        self._timer = loop.call_at(now + first, send, 0)
 
     def _finish(self, outcome: str, row: list[Any], answer: bytes) -> None:
         self._timer = None
