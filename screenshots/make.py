@@ -153,14 +153,18 @@ async def take(theme: str) -> None:
     from holychat.tui.app import HolychatApp
 
     settings = Settings(chat=ChatSettings(provider="offline"), ui=UiSettings(theme=theme))
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ["HOLYCHAT_HOME"] = home
+        config = Paths.resolve().config_file  # read by the worker of the jobs, which is to end soon
+        config.parent.mkdir(parents=True)
+        config.write_text("[jobs]\nidle_seconds = 1\n", encoding="utf-8")
         app = HolychatApp(Paths.resolve(), settings)
         async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
             session = Session(app, pilot, theme)
             await session.until(lambda: app.is_ready)
             session.picture("welcome")
             await offline_pictures(session)
+            await job_pictures(session)
             await dialog_pictures(session)
         await app.close_services()
         without_key = msgspec.structs.replace(settings, chat=ChatSettings(provider="holysheep"))
@@ -259,7 +263,7 @@ async def cost_pictures(theme: str) -> None:
 
 
 async def offline_pictures(session: Session) -> None:
-    """A conversation with a file, a question that waits for its turn, the marked message, the side panel."""
+    """A conversation with a file, a question that waits for its turn, the marked message."""
     main = session.app.main
     readme = HERE.parent / "README.md"
     await session.say("How do I add a key?")
@@ -268,23 +272,52 @@ async def offline_pictures(session: Session) -> None:
     await session.say(f"Summarise this in a few sentences:\n\n{ARTICLE}")
     main.composer.set_text(f"/attach {readme}")
     await session.pilot.press("enter")
-    await session.until(lambda: main.conversation.files)
+    await session.until(lambda: main.drafts.shown.files)
     main.composer.set_text("What does the README say?")
     await session.pilot.press("enter")
     await session.until(lambda: main.conversation.reply is not None and main.conversation.reply.characters > 240)
     main.composer.set_text("and how do I start it?")
     await session.pilot.press("enter")
-    await session.until(lambda: main.conversation.queued)
+    await session.until(lambda: main.drafts.shown.queued)
     session.picture("waiting")
     await session.until(lambda: main.transcript.message_count == 6 and main.conversation.last is not None)
     session.picture("answered")
     await session.pilot.press("up")
     await session.until(lambda: main.pane.has_focus)
     session.picture("message")
-    await session.pilot.press("escape", "f4")
-    await session.until(lambda: main.query("#panel"))
+    await session.pilot.press("escape")
+
+
+async def job_pictures(session: Session) -> None:
+    """A folder of this repository sent over the offline provider: form, review, the panel at work, the job."""
+    from holychat.domain.jobs import JobState
+    from holychat.tui.widgets.completion_list import CompletionList
+
+    app, pilot = session.app, session.pilot
+    await pilot.press("f4", "n")
+    await session.until(lambda: getattr(app.focused, "id", "") == "where")
+    await pilot.press(*"holychat/h")
+    await session.until(lambda: app.screen.query_one("#job-form").query(CompletionList).first().choices)
+    session.picture("new-job")
+    await pilot.press("tab", "enter")
+    await session.until(lambda: getattr(app.focused, "id", "") == "review-send")
+    session.picture("review")
+    await pilot.press("enter")
+    await session.until(lambda: [job.state for job in app.jobs_shown] == [JobState.FINISHED])
+    await pilot.press("n")
+    await session.until(lambda: getattr(app.focused, "id", "") == "where")
+    await pilot.press(*"holychat", "enter")
+    await session.until(lambda: getattr(app.focused, "id", "") == "review-send")
+    await pilot.press("enter")
+    await session.until(lambda: app.jobs_shown[0].counts.ended >= app.jobs_shown[0].counts.total // 3 > 0)
+    app.clear_notifications()
     session.picture("panel")
-    await session.pilot.press("f4")
+    await pilot.press("enter")
+    await session.until(lambda: type(app.screen).__name__ == "JobScreen" and app.screen.detail is not None)
+    session.picture("job")
+    await session.until(lambda: app.jobs_shown[0].ended_ms is not None)
+    await pilot.press("escape", "f4")
+    app.clear_notifications()
 
 
 async def dialog_pictures(session: Session) -> None:
@@ -307,6 +340,7 @@ async def dialog_pictures(session: Session) -> None:
 def main() -> None:
     """Both themes."""
     sys.path.insert(0, str(HERE.parent))  # for the scripted server of the tests
+    os.chdir(HERE.parent)  # paths are typed as in a clone
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     os.environ.setdefault("HOLYCHAT_OFFLINE_PACE", "60")

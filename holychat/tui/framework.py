@@ -10,6 +10,7 @@ What is changed, and why:
 * keys that arrive before a widget has the focus are lost, or overtaken by later ones.
 * an exported COLUMNS keeps the app from following resizes.
 * every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
+* asking a new widget for its size after a scroll keeps all others from hearing that theirs has changed.
 * standard error is painted on, though it may lead into a file.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
+    from textual._compositor import ReflowResult
     from textual.driver import Driver
     from textual.filter import LineFilter
+    from textual.geometry import Size
     from textual.notifications import SeverityLevel
     from textual.strip import Strip
+    from textual.widget import Widget
 
 _LOG = logging.getLogger(__name__)
 
@@ -128,6 +132,18 @@ def _painted_on() -> TextIO:
 
 class TightCompositor(Compositor):
     """Renders only what is painted: not the widgets beside it, nor the containers that lie wholly under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = self._full_map
+        """Where everything was when widgets were last told of their sizes."""
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        """Lay out; compared with what widgets know, and not with what was laid out ahead in the meantime."""
+        self._full_map = self._told
+        result = super().reflow(parent, size)
+        self._told = self._full_map
+        return result
 
     def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
         if crop is None:

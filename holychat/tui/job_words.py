@@ -261,9 +261,10 @@ def recipe_words(recipe: Recipe) -> str:
     return clean_line(", ".join(pieces), 300)
 
 
-def source_words(source: Source) -> str:
-    """Where documents come from, in one line."""
-    value = clean_line(source.value, 400)
+def source_words(source: Source, folder: str = "") -> str:
+    """Where documents come from, in one line; what is inside of `folder` is named from there."""
+    inside = folder and source.value.startswith(f"{folder.rstrip('/')}/")
+    value = clean_line(source.value[len(folder.rstrip("/")) + 1 :] if inside else source.value, 400)
     if source.kind is SourceKind.CHAT:
         return f"chat {value}"
     return f"{value}, column {clean_line(source.column, 60)}" if source.column else value

@@ -1,4 +1,4 @@
-"""Results of jobs in the list of chats: found by the same filter, opened as a chat about their document."""
+"""Results of jobs in the list of chats: found by the same filter, opened in their job."""
 
 from __future__ import annotations
 
@@ -30,5 +30,8 @@ async def test_a_result_is_found_behind_the_chats_and_opened(loopback: Loopback)
         await app.press("down", "down", "f2")
         await app.shows("This is a result of a job: Enter opens it.")
         await app.press("enter")
+        await app.screen("JobScreen")
+        await app.shows("A wombat [/] paper.")
+        await app.press("o")
         await app.until(lambda: app.app.main.conversation.chat and app.app.main.conversation.chat.title == "w.txt")
         await app.shows("A wombat [/] paper.")

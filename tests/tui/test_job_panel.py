@@ -13,13 +13,15 @@ from holychat.domain.jobs import JobLimits, JobState, PauseReason
 from holychat.settings import ChatSettings, JobSettings, Settings
 from holychat.store.database import Database
 from holychat.tui.widgets.job_list import JobList
+from tests.support.script import stream_of
 from tests.tui.desk_rows import job_with, set_columns, spec
-from tests.tui.driving import driving
+from tests.tui.driving import driving, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from holychat.domain.jobs import Job, JobSpec
+    from tests.support.loopback import Loopback
     from tests.tui.driving import Driver
 
 OFFLINE = Settings(chat=ChatSettings(provider="offline"))
@@ -116,6 +118,16 @@ async def test_list_form_and_review_can_be_shown_at_every_size(papers: Path, siz
         await app.press("escape", "escape", "down", "up")
         await app.pilot.resize_terminal(100, 30)
         await app.shows("Jobs")
+
+
+async def test_a_long_chat_is_wrapped_anew_when_the_panel_opens(loopback: Loopback) -> None:
+    loopback.chat(*[stream_of("words that fill a line and more than that, " * 8)] * 4)
+    async with driving(settings_for(loopback), size=(120, 20)) as app:
+        for question in ("one", "two", "three", "four"):
+            await app.asked(question)
+        await open_panel(app)
+        transcript = app.app.main.transcript
+        await app.until(lambda: transcript.size.width == 78 and transcript.document.width == 74)
 
 
 # The list

@@ -118,6 +118,7 @@ def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> N
     assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
     assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
     assert "self._get_renders(crop)" in inspect.getsource(Compositor._render_chops)
+    assert "old_map = self._full_map" in inspect.getsource(Compositor.reflow)
     assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
     assert "_get_terminal_size" in inspect.getsource(LinuxDriver.start_application_mode)
 

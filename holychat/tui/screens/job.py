@@ -252,14 +252,15 @@ class JobScreen(JobDeeds):
         reading = not self.has_class("-reading")
         self.set_class(reading, "-reading")
         if reading:
-            self.query_one("#result").focus()
+            self.query_one("#result").focus(scroll_visible=False)
         else:
             self._focus_list()
         self.refresh_bindings()
 
     def _focus_list(self) -> None:
         # Once the styles are applied: what is not shown cannot take the focus.
-        self.call_after_refresh(self.query_one(CauseList if self._filter == "causes" else ItemList).focus)
+        wanted = self.query_one(CauseList if self._filter == "causes" else ItemList)
+        self.call_after_refresh(wanted.focus, scroll_visible=False)
 
     def action_next_pane(self) -> None:
         """List, source, result."""

@@ -199,7 +199,7 @@ class JobForm(VerticalScroll, can_focus=False):
 
     def focus_first(self) -> None:
         """Begin, or go on, with the files."""
-        self.query_one("#where").focus()
+        self.query_one("#where").focus(scroll_visible=False)
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """A line below the fields."""
@@ -228,7 +228,7 @@ class JobForm(VerticalScroll, can_focus=False):
     def on_changed(self, event: Changed) -> None:
         """Other fields may be needed."""
         event.stop()
-        if self.is_mounted:
+        if self._filled_for and self.query("#doing"):  # not before it is filled in, nor while the app ends
             self._doing_changed()
             self.post_message(self.Edited())
 

@@ -12,6 +12,7 @@ from textual.widgets import Button, Static
 
 from holychat.domain.jobs import Kind
 from holychat.text import clean, clean_line
+from holychat.tui.files import current_folder
 from holychat.tui.job_words import (
     PRIORITY_NAMES,
     compact,
@@ -71,7 +72,7 @@ class JobReview(VerticalScroll, can_focus=False):
         """Show what is ordered; its estimate comes later."""
         self.job, self._ready = job, False
         spec = job.spec
-        where = [source_words(source) for source in spec.sources[:3]]
+        where = [source_words(source, current_folder()) for source in spec.sources[:3]]
         if len(spec.sources) > 3:
             where.append(f"and {len(spec.sources) - 3} more")
         doing = recipe_words(spec.recipe) if spec.recipe.kind is not Kind.REQUESTS else "Requests as they stand there"
@@ -84,7 +85,7 @@ class JobReview(VerticalScroll, can_focus=False):
         self.query_one("#review-hint", Static).update(Content(""))
         for name in ("send", "try"):
             self.query_one(f"#review-{name}", Button).disabled = True
-        self.query_one("#review-back", Button).focus()
+        self.query_one("#review-back", Button).focus(scroll_visible=False)
 
     def show_progress(self, documents: int) -> None:
         """So many documents were found until now."""
@@ -100,10 +101,10 @@ class JobReview(VerticalScroll, can_focus=False):
         sendable = estimate.documents > 0
         send.disabled = not sendable
         trial.disabled = estimate.documents <= TRIAL
-        hint = "Nothing is sent before Enter. ← → choose." if sendable else "There is nothing to send."
+        hint = "Nothing is sent yet. ← → Enter" if sendable else "There is nothing to send."
         self.query_one("#review-hint", Static).update(Content(hint))
         if self.query_one("#review-back", Button).has_focus and sendable:
-            send.focus()
+            send.focus(scroll_visible=False)
 
     def show_problem(self, text: str) -> None:
         """It cannot be estimated."""

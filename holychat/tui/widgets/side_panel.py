@@ -83,7 +83,7 @@ class SidePanel(JobOrdering):
         for name in ("form", "review"):
             self.set_class(mode == name, f"-{name}")
         if not mode:
-            self._list.focus()
+            self._list.focus(scroll_visible=False)
 
     def sent(self, job: Job) -> None:
         """Show the job that was sent, marked."""
@@ -95,9 +95,9 @@ class SidePanel(JobOrdering):
         if self.mode == "form" and self._form is not None:
             self._form.focus_first()
         elif self.mode == "review" and self._review is not None:
-            self._review.query("Button").first().focus()
+            self._review.query("Button").first().focus(scroll_visible=False)
         else:
-            self._list.focus()
+            self._list.focus(scroll_visible=False)
 
     # --- the list -----------------------------------------------------------------------------------------------------
 
