@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import apsw
 import psutil
 
-from holychat.domain.jobs import ENDED_JOBS, ItemState, JobLimits, JobSpec, Kind, Recipe, Source, SourceKind
+from holychat.domain.jobs import ENDED_JOBS, ItemState, JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
 from holychat.errors import UsageError
 from holychat.jobs import commands
 from holychat.paths import Paths
@@ -117,11 +117,16 @@ class DeskHome:
         self._made += count
         return folder
 
-    def order(self, documents: Path, limits: JobLimits = JobLimits()) -> int:  # noqa: B008
+    def order(
+        self,
+        documents: Path,
+        limits: JobLimits = JobLimits(),  # noqa: B008
+        priority: Priority = Priority.MEDIUM,
+    ) -> int:
         """Have the documents in a folder summarised; the number of the job, which waits for a worker."""
         recipe = Recipe(Kind.SUMMARIZE, length="2 sentences")
         source = Source(SourceKind.PATH, str(documents))
-        spec = JobSpec(documents.name, recipe, (source,), "quota", "quota-model", limits=limits)
+        spec = JobSpec(documents.name, recipe, (source,), "quota", "quota-model", priority, limits)
 
         def order(connection: Connection) -> int:
             job = jobs.create(connection, spec, now_ms())
