@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holychat.benchmark.figures import Sample
 from holychat.benchmark.trip import Progress, Trip
 from holychat.catalog.money import money_text
-from holychat.domain.events import ReasoningDelta, TextDelta, TurnFinished, UsageReported
+from holychat.domain.events import ReasoningDelta, ReplyStarted, TextDelta, TurnFinished, UsageReported
 from holychat.domain.spending import Spent
 from holychat.domain.usage import Cost
 from holychat.errors import CredentialError, HolychatError, Outcome, ProviderError
@@ -91,7 +91,10 @@ class LiveRoad:
         heard.began = loop.time()
         async with contextlib.aclosing(self._provider.stream(request)) as events:
             async for event in events:
-                if isinstance(event, TextDelta | ReasoningDelta):
+                if isinstance(event, ReplyStarted):
+                    # What the provider took, and not this program: finding the key, connecting, writing the request.
+                    heard.began = heard.began if event.sent_at is None else event.sent_at
+                elif isinstance(event, TextDelta | ReasoningDelta):
                     if heard.first is None:
                         heard.first = loop.time()
                     heard.pieces.append(event.text)

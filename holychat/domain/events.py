@@ -7,7 +7,7 @@ A provider yields, in this order: `ReplyStarted` once, then any number of `TextD
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class ReplyStarted:
     request_id: str = ""
     model: str = ""
     """The model that answers, as the provider names it; may differ from the one asked for; may be empty."""
+    sent_at: float | None = field(default=None, compare=False)
+    """When the request began to leave, in seconds of the clock of the event loop; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

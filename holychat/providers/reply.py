@@ -29,6 +29,8 @@ class ReplyReader:
     def __init__(self, translator: Translator, request_id: str) -> None:
         self._translator = translator
         self.request_id = request_id
+        self.sent_at: float | None = None
+        """When the request began to leave, by the clock of the loop."""
         self.model = ""
         self.finish_reason: str | None = None
         self.done = False
@@ -143,7 +145,7 @@ class ReplyReader:
         self.model = clean_line(completion.model or "", 200)
         if not self.request_id and completion.id is not None:
             self.request_id = self._translator.say(str(completion.id), 120)
-        self._events.append(ReplyStarted(self.request_id, self.model))
+        self._events.append(ReplyStarted(self.request_id, self.model, self.sent_at))
 
     def _read_choice(self, choice: Choice) -> None:
         delta = choice.delta or choice.message
