@@ -14,6 +14,7 @@ from holychat.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from holychat.cli.session import Session
+    from holychat.jobs.worker import WorkerLock
 
 _TAKE_SECONDS = 2.0
 """Somebody who only looks whether the lock is free holds it for a moment."""
@@ -40,9 +41,8 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
     Log lines go to standard error. SIGTERM or Ctrl+C: nothing more is sent, what is under way has ten seconds to come
     back, and the next worker goes on. A second one ends it at once; what was under way is in doubt then.
     """
-    from holychat.jobs.worker import Worker, WorkerLock, plain_lines
+    from holychat.jobs.worker import WorkerLock
     from holychat.runner import run
-    from holychat.services import open_services
 
     keys = _keys() if keys_from_stdin else {}
     for value in keys.values():
@@ -51,31 +51,40 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
     if detached:
         os.nice(_NICENESS)
     else:
-        desk = logging.getLogger("holychat.jobs")
-        desk.setLevel(logging.INFO)
-        desk.addHandler(plain_lines(lambda line: session.out.notice(session.masker(line))))
+        _say_lines(session)
     sys.setswitchinterval(_SWITCH_SECONDS)
     lock = WorkerLock(session.paths)
     if not lock.take(_TAKE_OVER_SECONDS if take_over else _TAKE_SECONDS):
         if not detached:
             session.out.notice("Another worker is at work already; nothing to do here.")
         return ExitCode.DONE
+    return run(_work(session, lock, keys, stay=stay))
+
+
+async def _work(session: Session, lock: WorkerLock, keys: dict[str, str], *, stay: bool) -> int:
+    from holychat.jobs.worker import Worker
+    from holychat.services import open_services
+
     try:
         services = open_services(session.paths, session.settings, session.environ, masker=session.masker)
     except BaseException:
         lock.release()
         raise
-    for name, value in keys.items():
-        services.keychain.remember(name, value)
+    try:
+        for name, value in keys.items():
+            services.keychain.remember(name, value)
+        await Worker(services, lock, stay=stay, session_keys=tuple(keys)).run()
+    finally:
+        await services.close()
+    return ExitCode.DONE
 
-    async def work() -> int:
-        try:
-            await Worker(services, lock, stay=stay, session_keys=tuple(keys)).run()
-        finally:
-            await services.close()
-        return ExitCode.DONE
 
-    return run(work())
+def _say_lines(session: Session) -> None:
+    from holychat.jobs.worker import plain_lines
+
+    desk = logging.getLogger("holychat.jobs")
+    desk.setLevel(logging.INFO)
+    desk.addHandler(plain_lines(lambda line: session.out.notice(session.masker(line))))
 
 
 def _keys() -> dict[str, str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MISFIT = "AnswerMisfit"
+_LONGEST_ESCAPE = 12
+"""Characters: two halves of a letter beyond the first plane."""
 _CONTENT = re.compile(r'"content"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 
@@ -40,7 +42,7 @@ def read_answer(
     may_repair: bool,
     batch: bool = False,
 ) -> Done | Repair | Failed:
-    """What an answer means for its item. Whatever is wrong with it, it was paid for and is counted.
+    """What an answer means for its item; whatever is wrong with it, it is counted.
 
     Args:
         job: The item's job.
@@ -48,7 +50,7 @@ def read_answer(
         attempt_id: Its attempt.
         provider: Whom it came from.
         raw: The answer.
-        costs: Prices, and estimates where the provider does not say what it took.
+        costs: Prices and token estimates.
         input_tokens: Our estimate of what was asked; None: not known any more.
         worst_micros: What it cost at most.
         note: What a person should know about the document.
@@ -59,27 +61,25 @@ def read_answer(
     try:
         reply = provider.read(raw)
         bill = _bill(job, reply, costs, guessed, batch=batch)
-        if not reply.text.strip():
-            return Failed(item_id, job.id, _empty(reply), attempt_id, bill=bill)
-        checked = recipes.validate(job.spec.recipe, reply.text)
-        if checked.problem is not None:
-            return _misfit(job, item_id, attempt_id, reply, bill, checked.problem, may_repair=may_repair)
+        return _understood(job, item_id, attempt_id, reply, bill, note, may_repair=may_repair)
     except HolychatError as error:
         return Failed(item_id, job.id, Failure.of(error), attempt_id, bill=guessed, partial=legible(raw.body))
     except Exception as error:  # noqa: BLE001  # the item's boundary: one odd answer must not stop the others
         _log.exception("the answer to item %d cannot be read", item_id)
         return Failed(item_id, job.id, unexpected(error), attempt_id, bill=guessed)
-    notes = [note, "The answer was cut at its longest length." if reply.finish_reason == "length" else ""]
-    return Done(
-        item_id,
-        attempt_id,
-        job.id,
-        checked.text,
-        bill,
-        reply.model or job.spec.model,
-        reply.finish_reason,
-        " ".join(filter(None, notes)),
-    )
+
+
+def _understood(
+    job: Job, item_id: int, attempt_id: int, reply: Reply, bill: Bill, note: str, *, may_repair: bool
+) -> Done | Repair | Failed:
+    if not reply.text.strip():
+        return Failed(item_id, job.id, _empty(reply), attempt_id, bill=bill)
+    checked = recipes.validate(job.spec.recipe, reply.text)
+    if checked.problem is not None:
+        return _misfit(job, item_id, attempt_id, reply, bill, checked.problem, may_repair=may_repair)
+    told = f"{note} The answer was cut at its longest length.".strip() if reply.finish_reason == "length" else note
+    model = reply.model or job.spec.model
+    return Done(item_id, attempt_id, job.id, checked.text, bill, model, reply.finish_reason, told)
 
 
 def legible(partial: bytes) -> str | None:
@@ -88,13 +88,12 @@ def legible(partial: bytes) -> str | None:
     if found is None:
         return None
     text = found[1]
-    while text:
+    for cut in range(_LONGEST_ESCAPE):  # the last escape may have been cut
         try:
-            said = json.loads(f'"{text}"', strict=False)
+            said = json.loads(f'"{text[: len(text) - cut]}"', strict=False)
         except ValueError:
-            text = text[:-1]  # an escape that was cut
-        else:
-            return said if isinstance(said, str) and said else None
+            continue
+        return said if isinstance(said, str) and said else None
     return None
 
 

@@ -42,7 +42,7 @@ class Engine:
         self._services = services
         costs = services.costs
         room = costs.room_left if costs.has_limits else None
-        self._writer = LedgerWriter(services.database, owner, self._written, self._trouble, room, costs.learn)
+        self._writer = LedgerWriter(services.database, owner, self._has_written, self._trouble, room, costs.learn)
         self._desk = AtWork(services, self._writer)
         self._is_needed = is_needed
         self._seen = -1
@@ -98,7 +98,7 @@ class Engine:
 
     async def _work(self, idle_seconds: float | None) -> None:
         await recover(self._database, self._writer, self._services.registry, self._services.costs)
-        await self._desk.open()
+        await self._desk.batches.open()
         said = 0.0
         while not self._stopping.is_set():
             await self._look()
@@ -145,11 +145,11 @@ class Engine:
             return
         detail = f"{self._store_trouble.title}. {self._store_trouble.hint}".strip()
         try:
-            await self._database.write(lambda c: self._desk.pause_frozen(c, detail))
+            await self._database.write(lambda c: self._desk.pauses.write_frozen(c, detail))
         except StoreError:
             return
         self._pause_for_store = False
-        self._desk.thaw()
+        self._desk.pauses.thaw()
         if self._writer.trouble is None:
             self._store_trouble = None
 
@@ -163,5 +163,5 @@ class Engine:
             self._store_trouble = None
         self._desk.wake_senders()
 
-    def _written(self, written: Written) -> None:
+    def _has_written(self, written: Written) -> None:
         self._desk.written(written)

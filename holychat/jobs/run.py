@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from holychat.jobs.budget import Budget
+from holychat.jobs.door import NO_LIMIT, Door
 from holychat.jobs.preparing import Ready
 from holychat.jobs.progress import Pace
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 READY_ITEMS = 256
 READY_SIZE = 16 * 1024 * 1024
 """Characters of prompts that are ready at most; one alone may be longer."""
-NO_LIMIT = 1_000_000_000
 
 
 class JobRun:
@@ -47,29 +47,23 @@ class JobRun:
         self.id = job.id
         self.job = job
         self.lane = (job.spec.provider, job.spec.model)
-        self.active = False
-        """Whether more of it may be sent."""
-        self.aborted = False
-        """What is under way is given up."""
-        self.short = False
-        """The next request does not fit into the budget."""
-        self.over_limit = False
-        """The next request does not fit into what may be spent on everything; something that ends may make room."""
+        self.active = False  # more of it may be sent
+        self.aborted = False  # what is under way is given up
+        self.short = False  # the next request does not fit into the budget
+        self.over_limit = False  # nor into what may be spent on everything; what ends may make room
         self.budget = Budget(job.spec.limits.budget_micros, job.money.spent + job.money.in_doubt)
         self.pace = Pace(time.monotonic())
+        # What belongs to documents that were begun goes first: parts, merges, what is sent again.
         self._begun: deque[Prepared] = deque()
-        """What belongs to documents that were begun: parts, merges, what is sent again. It goes first."""
         self._fresh: deque[Prepared] = deque()
         self._size = 0
-        self._queued: set[int] = set()
-        self._flying: set[int] = set()
+        self._queued, self._flying = set[int](), set[int]()
         self.in_flight = 0
         self.by_batch = False
         """Whatever is not to be soon goes through the provider's batch service."""
         self.away = 0
         """Batches that the provider has, and requests that are gathered for the next one."""
-        self.unsettled = 0
-        """Answers and failures whose fate is not written yet."""
+        self.unsettled = 0  # answers and failures whose fate is not written yet
         self.on_the_wire: set[asyncio.Task[None]] = set()
         self.doubts_left = 0
         self.doubt_micros_left: int | None = None
@@ -80,9 +74,7 @@ class JobRun:
         self.room: Callable[[], None] = changed
         """Called when there is room for more."""
         self._not_request = not_request
-        self._open: set[int] = set()
-        self._batch_left = NO_LIMIT
-        self._trial_left = NO_LIMIT
+        self._door = Door()
         self.revise(job)
 
     # What the person ordered
@@ -94,9 +86,7 @@ class JobRun:
         self.budget.limit = limits.budget_micros
         self.short = self.over_limit = False
         self._concurrency = limits.concurrency or self._settings.max_concurrency or NO_LIMIT
-        self._batch = limits.batch_size or self._settings.batch_size or 0
-        if limits.trial is None:
-            self._trial_left = NO_LIMIT
+        self._door.order(limits, self._settings.batch_size)
 
     def begin(self, tried: int, begun: list[int]) -> None:
         """It may be worked at.
@@ -105,11 +95,7 @@ class JobRun:
             tried: Documents that were sent before and have ended.
             begun: Documents that were begun before and have not ended.
         """
-        limits = self.job.spec.limits
-        self._open = set(begun) if self._batch or limits.trial is not None else set()
-        self._batch_left = max(0, self._batch - len(begun)) if self._batch else NO_LIMIT
-        if limits.trial is not None:
-            self._trial_left = max(0, limits.trial - tried - len(begun))
+        self._door.begin(self.job.spec.limits, tried, begun)
         self.active = True
         self.aborted = False
 
@@ -134,8 +120,7 @@ class JobRun:
     @property
     def trial_is_over(self) -> bool:
         """Whether all documents of the trial run have ended, and there are more."""
-        waits = bool(self._fresh) and not self._begun
-        return waits and self._trial_left <= 0 and not self._open and self.is_quiet
+        return bool(self._fresh) and not self._begun and self._door.trial_has_ended and self.is_quiet
 
     @property
     def ready(self) -> int:
@@ -178,7 +163,7 @@ class JobRun:
         """What would be sent now; None where nothing may be."""
         if not self.active or self.over_limit or self.in_flight >= self._concurrency:
             return None
-        while (head := self.head) is not None and (self._begun or self._opens()):
+        while (head := self.head) is not None and (self._begun or self._door.is_open(quiet=self.is_quiet)):
             if isinstance(head, Ready):
                 if self.budget.fits(self.worst_of(head)):
                     return head
@@ -207,14 +192,14 @@ class JobRun:
 
     def make_room(self) -> None:
         """Parts of a document that was begun are to be read: forget documents that may not begin and are in the way."""
-        if not self.wants() and not self._begun and not self._opens():
+        if not self.wants() and not self._begun and not self._door.is_open(quiet=self.is_quiet):
             for prepared in self._fresh:
                 self._queued.discard(prepared.item_id)
                 self._size -= prepared.size
             self._fresh.clear()
 
     def _is_fresh(self, prepared: Prepared) -> bool:
-        return prepared.is_document and prepared.item_id not in self._open
+        return prepared.is_document and not self._door.is_inside(prepared.item_id)
 
     def _pop(self) -> Prepared:
         fresh = not self._begun
@@ -225,17 +210,8 @@ class JobRun:
         if self.ready <= READY_ITEMS // 2:
             self.room()
         if fresh:
-            if self._batch or self._trial_left != NO_LIMIT:
-                self._open.add(item.item_id)
-            self._batch_left -= 1
-            self._trial_left -= 1
+            self._door.enter(item.item_id)
         return item
-
-    def _opens(self) -> bool:
-        """Whether another document may be begun."""
-        if self._batch and self._batch_left <= 0 and not self._open and self.is_quiet:
-            self._batch_left = self._batch
-        return self._batch_left > 0 and self._trial_left > 0
 
     # Coming back
 
@@ -260,7 +236,7 @@ class JobRun:
         """It is in hand no more."""
         self._flying.discard(item_id)
         if ended:
-            self._open.discard(item_id)
+            self._door.leave(item_id)
         self.changed()
 
     def allows_doubt(self, worst: int | None) -> bool:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holychat.domain.failures import Failure
-from holychat.domain.jobs import Kind, PauseReason, Priority
-from holychat.domain.usage import Usage
+from holychat.domain.jobs import PauseReason, Priority
 from holychat.errors import (
     CredentialError,
     HolychatError,
@@ -24,15 +23,15 @@ from holychat.errors import (
     StoreError,
     Unreachable,
 )
-from holychat.jobs.answers import legible, read_answer
+from holychat.jobs.answers import legible
+from holychat.jobs.fates import Fates
 from holychat.jobs.ledger_writer import OverLimit
 from holychat.jobs.preparing import unexpected
-from holychat.store.ledger_entries import Back, Doubt, Failed, Received, Repair, Sending
+from holychat.store.ledger_entries import Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holychat.domain.request import RawReply
     from holychat.jobs.lane import Lane, Slot
     from holychat.jobs.ledger_writer import LedgerWriter
     from holychat.jobs.preparing import Ready
@@ -81,7 +80,7 @@ class Sender:
         self.lane = lane
         self.runs: list[JobRun] = []
         self._writer = writer
-        self._costs = costs
+        self._fates = Fates(provider, writer, costs)
         self._pause = pause
         self._tasks: set[asyncio.Task[None]] = set()
         self._work = {False: asyncio.Event(), True: asyncio.Event()}
@@ -172,16 +171,16 @@ class Sender:
             attempt_id = await self._writer.sending(entry)
         except StoreError:
             slot.release(None)
-            self._never_mind(run, item, again=True)
+            self._fates.never_mind(run, item, again=True)
             return
         except OverLimit:
             slot.release(None)
             run.over_limit = True
-            self._never_mind(run, item, again=True)
+            self._fates.never_mind(run, item, again=True)
             return
         if attempt_id is None:
             slot.release(None)
-            self._never_mind(run, item, again=False)
+            self._fates.never_mind(run, item, again=False)
             return
         await self._send(run, item, slot, attempt_id)
 
@@ -191,7 +190,7 @@ class Sender:
         assert task is not None
         if run.aborted:
             slot.release(None)
-            self._back(run, item, attempt_id, Outcome.NEVER_SENT)
+            self._fates.back(run, item, attempt_id, Outcome.NEVER_SENT)
             return
         began = loop.time()
         slot.sent()
@@ -200,7 +199,7 @@ class Sender:
             raw = await self.provider.send(item.request)
         except asyncio.CancelledError:
             slot.release(Outcome.AMBIGUOUS)
-            self._doubt(run, item, attempt_id, ABORTED)
+            self._fates.doubt(run, item, attempt_id, ABORTED)
             if not run.aborted:
                 raise
         except HolychatError as error:
@@ -209,66 +208,13 @@ class Sender:
         except Exception as error:  # noqa: BLE001  # the item's boundary: one odd request must not stop the others
             _log.exception("item %d was sent and something went wrong inside holychat", item.item_id)
             slot.release(Outcome.AMBIGUOUS)
-            self._doubt(run, item, attempt_id, replace(unexpected(error), outcome=Outcome.AMBIGUOUS.value))
+            self._fates.doubt(run, item, attempt_id, replace(unexpected(error), outcome=Outcome.AMBIGUOUS.value))
         else:
             slot.release(None, tokens=None, limits=raw.limits)
             self.reachable()
-            self._received(run, item, attempt_id, raw, round((loop.time() - began) * 1000))
+            self._fates.received(run, item, attempt_id, raw, round((loop.time() - began) * 1000))
         finally:
             run.on_the_wire.discard(task)
-
-    def _never_mind(self, run: JobRun, item: Ready, *, again: bool) -> None:
-        """It was not sent, and nothing says it was."""
-        run.budget.release(item.worst_micros)
-        run.in_flight -= 1
-        if again:
-            run.put_back(item)
-        else:
-            run.forget(item.item_id, ended=True)
-
-    def _received(self, run: JobRun, item: Ready, attempt_id: int, raw: RawReply, elapsed_ms: int) -> None:
-        run.landed()
-        entry = Received(item.item_id, attempt_id, raw.body, raw.status, raw.request_id, elapsed_ms)
-
-        def kept(moved: bool) -> None:
-            if moved:
-                self._read(run, item, attempt_id, raw)
-            else:
-                run.budget.settle(item.worst_micros, None)
-                run.settled(item.item_id, ended=True)
-
-        self._writer.keep(entry, kept)
-
-    def _read(self, run: JobRun, item: Ready, attempt_id: int, raw: RawReply) -> None:
-        """The answer is safe; now look at it."""
-        answer = read_answer(
-            run.job,
-            item.item_id,
-            attempt_id,
-            self.provider,
-            raw,
-            self._costs,
-            input_tokens=item.input_tokens,
-            worst_micros=item.worst_micros,
-            note=item.note,
-            may_repair=run.job.spec.recipe.kind is Kind.EXTRACT and item.repairs == 0 and run.active,
-        )
-        bill = answer.bill
-        run.budget.settle(item.worst_micros, None if bill is None else bill.cost_micros)
-        if bill is not None and not bill.tokens_estimated and self._writer.wants_sample:
-            asked, reported = item.request, Usage(bill.input_tokens)
-            sample = self._costs.accounting.sample(run.job.spec.provider, asked.model, reported, asked.messages)
-            self._writer.learn(sample)
-        repaired = isinstance(answer, Repair)
-
-        def written(_: bool) -> None:
-            run.settled(item.item_id, ended=not repaired)
-            if repaired:
-                run.again()
-            else:
-                run.pace.answered(asyncio.get_running_loop().time())
-
-        self._writer.keep(answer, written)
 
     # What went wrong
 
@@ -285,75 +231,25 @@ class Sender:
         failure = Failure.of(error)
         if outcome is Outcome.AMBIGUOUS:
             partial = legible(error.partial) if isinstance(error, ProviderError) else None
-            self._doubt(run, item, attempt_id, failure, partial)
+            self._fates.doubt(run, item, attempt_id, failure, partial)
         elif outcome is Outcome.AUTH or isinstance(error, CredentialError):
-            self._back(run, item, attempt_id, outcome, failure)
+            self._fates.back(run, item, attempt_id, outcome, failure)
             self._pause_all(PauseReason.QUOTA if isinstance(error, OutOfCredit) else PauseReason.KEY, error)
         elif outcome is Outcome.REFUSED:
-            self._back(run, item, attempt_id, outcome, failure, refusals=1)
+            self._fates.back(run, item, attempt_id, outcome, failure, refusals=1)
         elif outcome is Outcome.NEVER_SENT and isinstance(error, Unreachable):
-            self._back(run, item, attempt_id, outcome, failure)
+            self._fates.back(run, item, attempt_id, outcome, failure)
             self._hold_back(error)
         elif outcome is Outcome.NEVER_SENT and isinstance(error, RequestRefused):
             # The request cannot be written: a header that HTTP forbids, which is the key's.
-            self._back(run, item, attempt_id, outcome, failure)
+            self._fates.back(run, item, attempt_id, outcome, failure)
             self._pause_all(PauseReason.KEY, error)
         elif outcome is Outcome.SERVER_FAULT and item.faults < MOST_FAULTS:
             item.faults += 1
             pause = _FAULT_PAUSE * item.faults
-            self._back(run, item, attempt_id, outcome, failure, faults=1, pause=pause)
+            self._fates.back(run, item, attempt_id, outcome, failure, faults=1, pause=pause)
         else:
-            self._fail(run, item, attempt_id, outcome, failure)
-
-    def _doubt(self, run: JobRun, item: Ready, attempt_id: int, failure: Failure, partial: str | None = None) -> None:
-        again = run.allows_doubt(item.worst_micros)
-        run.landed()
-        run.budget.doubt(item.worst_micros)
-
-        def written(moved: bool) -> None:
-            run.settled(item.item_id, ended=not (again and moved))
-            if again and moved:
-                run.put_back(item)
-
-        self._writer.keep(Doubt(item.item_id, attempt_id, run.id, failure, partial, again), written)
-
-    def _fail(self, run: JobRun, item: Ready, attempt_id: int, outcome: Outcome, failure: Failure) -> None:
-        run.landed()
-        run.budget.release(item.worst_micros)
-        self._writer.keep(
-            Failed(item.item_id, run.id, failure, attempt_id, outcome.value),
-            lambda _: run.settled(item.item_id, ended=True),
-        )
-
-    def _back(
-        self,
-        run: JobRun,
-        item: Ready,
-        attempt_id: int,
-        outcome: Outcome,
-        failure: Failure | None = None,
-        *,
-        refusals: int = 0,
-        faults: int = 0,
-        pause: float = 0.0,
-    ) -> None:
-        run.landed()
-        run.budget.release(item.worst_micros)
-
-        def written(moved: bool) -> None:
-            if not moved:
-                run.settled(item.item_id, ended=True)
-            elif pause:
-                asyncio.get_running_loop().call_later(pause, again)
-            else:
-                again()
-
-        def again() -> None:
-            run.settled(item.item_id, ended=False)
-            run.put_back(item)
-
-        entry = Back(item.item_id, attempt_id, run.id, outcome.value, failure, refusals, faults)
-        self._writer.keep(entry, written)
+            self._fates.fail(run, item, attempt_id, outcome, failure)
 
     def _hold_back(self, error: Unreachable) -> None:
         """Wait longer and longer before the next try; many requests that fail together count once."""
