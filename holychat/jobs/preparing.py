@@ -123,8 +123,8 @@ def load(connection: Connection, job_id: int, after: tuple[int, int], count: int
     for row in rows:
         results = ledger_jobs.results_of_parts(connection, row.id) if row.split else None
         content, body, partial = ledger_jobs.texts_to_send(connection, [row.id]).get(row.id, (None, None, None))
-        if row.parent_id is not None and not row.path and not row.split:
-            # A piece of a record: the text is kept with the document.
+        if row.parent_id is not None and not row.split:
+            # A piece of a record: the text is kept with the document. That of a file is not, which gives None here.
             root = ledger_jobs.root_of(connection, row.id)
             if root not in contents:
                 contents = {root: ledger_jobs.texts_to_send(connection, [root]).get(root, (None, None, None))[0]}

@@ -129,7 +129,7 @@ def _stored(connection: Connection, item_id: int) -> tuple[ItemDetail, str | Non
     if item.parent_id is not None and parts:
         # It merges what came of its parts.
         source = "\n\n".join(items.texts(connection, part.id)[2] or "…" for part in parts)
-    elif item.parent_id is not None and not item.document.path:
+    elif item.parent_id is not None:
         content = items.texts(connection, item_moves.roots_of(connection, [item_id])[0])[0]
     found = ItemDetail(
         item=with_parts(connection, item.job_id, [item])[0],

@@ -72,7 +72,7 @@ class Desk:
         ordered = JobSpec(
             "test",
             recipe,
-            (source,),
+            spec.pop("sources", (source,)),
             spec.pop("provider", "here"),
             spec.pop("model", "m"),
             limits=limits or JobLimits(),

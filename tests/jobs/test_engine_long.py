@@ -6,7 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ItemState, JobLimits, JobState, Kind, Recipe
+from holychat.domain.jobs import ItemState, JobLimits, JobState, Kind, Recipe, Source, SourceKind
 from holychat.jobs import commands
 from holychat.store.item_moves import Chosen
 from tests.jobs.desk import Desk, answer, gated, now_ms, prompt_of
@@ -37,7 +37,7 @@ def summary(request: Request) -> Script:
 async def test_a_long_document_goes_in_parts_and_comes_back_as_one(tmp_path: Path, loopback: Loopback) -> None:
     loopback.chat(summary)
     async with Desk(tmp_path, loopback.base_url, jobs=SMALL) as desk:
-        job_id = await desk.order(desk.documents("short", LONG, "short too"), SUMMARIZE)
+        job_id = await desk.order(desk.documents("short", LONG, "short too"), SUMMARIZE, JobLimits(concurrency=1))
         await desk.work()
         job = await desk.job(job_id)
         assert (job.state, job.counts.total, job.counts.of(DONE)) == (JobState.FINISHED, 3, 3)
@@ -50,6 +50,21 @@ async def test_a_long_document_goes_in_parts_and_comes_back_as_one(tmp_path: Pat
         asked = [first_paragraph(r) for r in loopback.requests if not is_merge(r) and "Paragraph" in prompt_of(r)]
         assert len(asked) == len(set(asked))
         assert asked[0] == "Paragraph 0"
+
+
+async def test_a_long_record_of_a_file_goes_in_parts_of_its_own_text(tmp_path: Path, loopback: Loopback) -> None:
+    loopback.chat(summary)
+    async with Desk(tmp_path, loopback.base_url, jobs=SMALL) as desk:
+        rows = desk.documents(f'id,text\nfirst,"{LONG}"\nsecond,short\n') / "0000.txt"
+        table = rows.rename(tmp_path / "rows.csv")
+        job_id = await desk.order(table, SUMMARIZE, sources=(Source(SourceKind.CSV, str(table)),))
+        await desk.work()
+        assert await desk.results(job_id) == ["all of it", "from nothing"]
+        asked = [first_paragraph(r) for r in loopback.requests if not is_merge(r) and "Paragraph" in prompt_of(r)]
+        assert len(asked) == len(set(asked)) > 3
+        assert not any("id,text" in prompt_of(request) for request in loopback.requests)
+        first, *_ = await desk.services.jobs.items(job_id, 0, 10, parent_id=(await desk.items(job_id))[0].id)
+        assert ((await desk.services.jobs.item(first.id)).source or "").startswith("Paragraph 0")
 
 
 async def test_the_parts_of_a_translation_are_put_together_without_asking(tmp_path: Path, loopback: Loopback) -> None:
