@@ -118,6 +118,22 @@ def test_a_server_without_limits_is_soon_used_fully() -> None:
     assert result.seconds < 0.2 + 0.4, "the start takes too long"
 
 
+@pytest.mark.parametrize(("seconds", "per_minute"), [(1.89, 180), (0.92, 250)])
+def test_two_hundred_requests_are_ten_times_as_fast_as_published_the_way_up_included(
+    seconds: float, per_minute: int
+) -> None:
+    result = run(Control(), Unlimited(), 200, lambda _: seconds)
+    assert 200 * 60 / result.seconds >= 1.05 * 10 * per_minute
+
+
+@pytest.mark.parametrize("seconds", [1.89, 0.92])
+@pytest.mark.parametrize("hints", [False, True])
+def test_an_unknown_quota_of_a_thousand_a_minute_is_used_to_ninety_five_per_cent(seconds: float, hints: bool) -> None:
+    result = run(Control(), Smoothed(1000, hints=hints), 1000, lambda _: seconds)
+    assert 1000 * 60 / result.seconds >= 950
+    assert result.refused < 20
+
+
 def test_a_concurrency_that_a_person_wants_is_kept_exactly() -> None:
     result = run(Control(500), Unlimited(), 2000, fast)
     assert result.most_at_once == 500

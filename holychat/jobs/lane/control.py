@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holychat.errors import RateLimits
 
 _TROUBLE_SECONDS = 5.0
-_FILLED, _FILLED_SLOWLY = 1.25, 0.8
+_FILLED, _FILLED_SLOWLY = 1.25, 0.75
 """Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
 _SLACK = 1.5
 """Of the window over what a known rate needs by the time that replies take."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 
 _START = 16
-_SATURATED = 0.8
+_SATURATED, _SATURATED_IN_SEARCH = 0.8, 0.5
+"""Part of it that counts as full; while nothing was refused yet it is the pacer that keeps it from being fuller."""
 ROUND = 1.0
 """Seconds after which nothing refused counts as a round of replies, where replies take long."""
 _SHORTEST, _LONGEST = 0.5, 60.0
@@ -58,14 +59,14 @@ class Window:
 
     def next_growth(self, now: float, in_flight: int) -> float:
         """When it grows by itself if it stays full; infinite where it does not."""
-        if self._fixed is not None or self._size >= self._cap or in_flight < _SATURATED * self.size:
+        if self._fixed is not None or self._size >= self._cap or in_flight < self._full:
             return math.inf
         grown_at = now if self._grown_at is None else self._grown_at
         return max(grown_at + (ROUND if self._searching else self._interval), self._frozen)
 
     def grow(self, now: float, in_flight: int) -> bool:
         """Look whether it was full for long enough without a refusal; True when it grew."""
-        if in_flight < _SATURATED * self.size:
+        if in_flight < self._full:
             # A small window has a gap with every reply, which does not mean that it is not needed.
             if now - self._full_at > _GAP:
                 self._grown_at = None
@@ -85,7 +86,7 @@ class Window:
 
     def seen(self, now: float, in_flight: int) -> None:
         """So many are under way, before one ends or after one was sent."""
-        if in_flight >= _SATURATED * self.size:
+        if in_flight >= self._full:
             self._full_at = now
 
     def clean(self, now: float, sent_at: float, level: int) -> None:
@@ -130,6 +131,10 @@ class Window:
         # Two in a row: it may be the rate that lets too many of them meet, so that is asked as well.
         self._blamed = not self._blamed
         return True if self._blamed else None
+
+    @property
+    def _full(self) -> float:
+        return (_SATURATED_IN_SEARCH if self._searching else _SATURATED) * self.size
 
     def _was_good(self, now: float, level: int) -> bool:
         return level <= self._good and now - self._good_at <= _MEMORY
