@@ -23,6 +23,8 @@ COMMANDS = {
     "skip": "holychat.cli.batch_steer:skip",
     "accept": "holychat.cli.batch_steer:accept",
     "export": "holychat.cli.batch_jobs:export",
+    "import": "holychat.cli.batch_carry:import_results",
+    "remote": "holychat.cli.batch_remote:remote",
     "delete": "holychat.cli.batch_steer:delete",
     "webhook": "holychat.cli.batch_webhook:webhook",
     "templates": "holychat.cli.batch_templates:templates",

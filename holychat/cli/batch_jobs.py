@@ -27,6 +27,7 @@ from holychat.tui.job_words import ITEM_WORDS, counts_words, recipe_words, sourc
 
 if TYPE_CHECKING:
     from holychat.cli.session import Session
+    from holychat.domain.batches import Submission
     from holychat.domain.job_views import Cause, ItemDetail
     from holychat.domain.jobs import Item, Job
     from holychat.domain.webhooks import Webhook
@@ -120,21 +121,29 @@ def watch(session: Session, job: int | None, as_json: bool) -> int:
     "-o", "--out", "--output", "out", type=TEXT, default="-", metavar="PATH",
     help="A file, or a folder for one file per document; - (default) is stdout.",
 )  # fmt: skip
-@click.option("--format", "form", metavar="FORMAT", default="", help="jsonl, csv, markdown or files; default: by PATH.")
+@click.option("--format", "form", metavar="FORMAT", default="", help="jsonl, csv, markdown, files or openai.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @click.pass_obj
 def export(session: Session, job: int | None, out: str, form: str, overwrite: bool) -> None:
     """Write the results of a job in the order of the input; JOB is a number, or `last`.
 
-    As JSON lines (custom_id, source, state, text, usage, cost, error), CSV, Markdown, or one file per document.
+    As JSON lines (custom_id, source, state, text, usage, cost, error), CSV, Markdown, or one file per document; the
+    ending of PATH says which. With --format openai: no results, but the requests of a paused job that wait to be sent,
+    as a file for OpenAI Batch, `vllm run-batch` and other engines; `batch import` brings their answers home.
     """
     from pathlib import Path
 
+    from holychat.cli.batch_carry import OPENAI, export_requests
     from holychat.cli.batch_send import print_results
     from holychat.jobs.export import FILES, FORMATS, format_of
 
+    if form == OPENAI:
+        export_requests(
+            session, session.with_services(lambda services: find_job(services, job)), out, overwrite=overwrite
+        )
+        return
     if form and form not in FORMATS:
-        raise UsageError(f"There is no format {form!r}", f"There are {', '.join(FORMATS)}.")
+        raise UsageError(f"There is no format {form!r}", f"There are {', '.join((*FORMATS, OPENAI))}.")
     found = session.with_services(lambda services: find_job(services, job))
     if out == "-":
         if form == FILES:
@@ -167,15 +176,19 @@ async def find_job(services: Services, job_id: int | None) -> Job:
 
 
 def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
+    from holychat.cli.batch_remote import submission_fields, submission_rows
     from holychat.cli.batch_watch import now_ms
+    from holychat.cli.batch_webhook import webhook_words
 
-    async def read(services: Services) -> tuple[Job, list[Cause], list[Webhook]]:
+    async def read(services: Services) -> tuple[Job, list[Cause], list[Webhook], list[Submission]]:
+        jobs = services.jobs
         job = await find_job(services, job_id)
-        return job, await services.jobs.causes(job.id), await services.jobs.webhooks(job.id)
+        return job, await jobs.causes(job.id), await jobs.webhooks(job.id), await jobs.submissions(job.id)
 
-    job, causes, messages = session.with_services(read)
+    job, causes, messages, batches = session.with_services(read)
     if as_json:
-        session.out.json(job_fields(job) | {"causes": [cause_fields(cause) for cause in causes]})
+        more = {"causes": [cause_fields(cause) for cause in causes], "batches": [submission_fields(b) for b in batches]}
+        session.out.json(job_fields(job) | more)
         return
     spec = job.spec
     rows = [
@@ -191,9 +204,8 @@ def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
         rows += summary_rows(job)
     else:
         rows.append(("Progress", ", ".join(progress_words(job, now_ms()))))
+    rows += submission_rows(batches)
     if messages:
-        from holychat.cli.batch_webhook import webhook_words
-
         rows.append(("Told", clean_line(f"{messages[-1].url}: {webhook_words(messages[-1])}", 300)))
     if parts := sum(job.counts.parts.values()):
         done = job.counts.parts.get(ItemState.DONE, 0)

@@ -46,6 +46,7 @@ class Order:
     callback_url: str = ""
     trial: int | None = None
     dry_run: bool = False
+    hold: bool = False
     yes: bool = False
     wait: bool = False
     as_json: bool = False
@@ -121,6 +122,7 @@ _HOW = (
     click.option("--format", "form", metavar="FORMAT", help="jsonl, csv, markdown, or files (one per document)."),
     click.option("--overwrite", is_flag=True, help="Replace what is at --out."),
     click.option("--dry-run", is_flag=True, help="Show what it will take; create and send nothing."),
+    click.option("--hold", is_flag=True, help="Send nothing before `batch resume`; see `batch export`."),
     click.option("--trial", type=click.IntRange(1), metavar="N", help="Send N documents first and show their results."),
     click.option("-y", "--yes", is_flag=True, help="Send without being asked."),
     click.option("-w", "--wait", is_flag=True, help="Wait for the end, show progress and a summary."),

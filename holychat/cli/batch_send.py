@@ -51,14 +51,32 @@ def carry_out(session: Session, order: Order) -> int:
             return ExitCode.DONE
         job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
         try:
-            sent = _agreed(session, job, estimate, order)
+            sent = _held(session, job, estimate, order) or _agreed(session, job, estimate, order)
         finally:
             if not sent:
                 session.with_services(lambda services: services.jobs.delete(job.id))
     finally:
         if not sent:
             lists.forget(session.paths, sources)
+    if order.hold:
+        return ExitCode.DONE
     return _send(session, job, order, estimate) if sent else ExitCode.INTERRUPTED
+
+
+def _held(session: Session, job: Job, estimate: Estimate, order: Order) -> bool:
+    """Where it is wanted, make a draft a job of which nothing is sent."""
+    if not order.hold:
+        return False
+    held = session.with_services(lambda services: services.jobs.hold(job.id))
+    if order.as_json:
+        session.out.json({"job": job_fields(held), "estimate": estimate_fields(estimate)})
+        return True
+    session.out.line(f"Job {job.id}: {documents(estimate.documents)}")
+    session.out.notice(
+        f"Nothing is sent. `holychat batch export {job.id} --format openai -o requests.jsonl` writes its requests for"
+        f" another engine, `holychat batch resume {job.id}` sends them from here."
+    )
+    return True
 
 
 def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bool) -> int:
@@ -147,7 +165,9 @@ def _refuse_what_cannot_be(order: Order) -> None:
         raise UsageError("--json and --out - both want stdout", "Name a file, or leave --json out.")
     if order.form and not order.out:
         raise UsageError("--format is for --out", "Name a file or folder with --out, or - for stdout.")
-    if order.yes or order.dry_run or (is_terminal(sys.stdin) and not order.as_json):
+    if order.hold and (order.dry_run or order.wait or order.trial):
+        raise UsageError("--hold sends nothing to wait for", "Leave --dry-run, --wait and --trial out.")
+    if order.yes or order.dry_run or order.hold or (is_terminal(sys.stdin) and not order.as_json):
         return
     raise UsageError(
         "Nobody is there to say yes to what this will take",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holychat.domain.jobs import ItemState, Job, JobState
 from holychat.jobs import commands, conversation, lists, ordering, views
-from holychat.jobs.own_templates import JobTemplates
+from holychat.jobs.away import JobsAway
 from holychat.jobs.reading import FAILED
 from holychat.jobs.sweeping import Sweeper
 from holychat.store import items, jobs, ledger_jobs, webhooks
@@ -34,7 +34,7 @@ _SWEEP_SECONDS = 2.0
 """How long deleting waits for the rows to go; they go on going afterwards."""
 
 
-class JobService(JobTemplates):
+class JobService(JobsAway):
     """Everything that can be done with jobs. One per process; belongs to one event loop.
 
     Commands are rows: each is one transaction here, and the worker, which may be another process, sees it and acts.

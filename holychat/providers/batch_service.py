@@ -6,16 +6,16 @@ told by its outcome, as for replies. Whether a host has the service is asked, ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from holychat.domain.batches import RemoteBatch, RemoteFile
 from holychat.errors import ReplyBroken, RequestRefused, ServerFault
+from holychat.providers.batch_lines import ENDPOINT, answer_lines, request_line
 from holychat.providers.exchange import Exchange
-from holychat.providers.whole import refusal_of
-from holychat.providers.wire_types import Dialect, encode_request
+from holychat.providers.wire_types import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     import httpx
 
     from holychat.domain.request import ReplyRequest
-    from holychat.errors import ProviderError
+    from holychat.providers.batch_lines import AnswerLine
     from holychat.providers.failures import Translator
     from holychat.providers.http import HttpPool
 
 SUBMISSION_FIELD = "holychat_submission"
 """Name of the metadata field that says which submission a batch belongs to."""
-ENDPOINT = "/v1/chat/completions"
 WINDOW = "24h"
 _SECONDS = 60.0
 _UPLOAD_SECONDS = 1_800.0
@@ -43,45 +42,6 @@ _MOST_PAGES = 1_000
 
 
 _Body = TypeVar("_Body")
-
-
-class AnswerLine(NamedTuple):
-    """What became of one request of a batch."""
-
-    custom_id: str
-    status: int
-    """Of HTTP; 0 where there was no answer."""
-    body: bytes
-    request_id: str
-    code: str
-    """Why there was no answer, such as "batch_expired"; "" else."""
-    error: ProviderError | None
-    """None: `body` is a reply."""
-
-
-class _Line(msgspec.Struct):
-    custom_id: str
-    method: str
-    url: str
-    body: msgspec.Raw
-
-
-class _Response(msgspec.Struct):
-    status_code: int = 0
-    request_id: str | None = None
-    body: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Problem(msgspec.Struct):
-    code: str | None = None
-    message: str | None = None
-
-
-class _AnswerBody(msgspec.Struct):
-    custom_id: str
-    id: str | None = None
-    response: _Response | None = None
-    error: _Problem | None = None
 
 
 class _ErrorBody(msgspec.Struct):
@@ -186,10 +146,7 @@ class BatchService:
 
     def line(self, custom_id: str, request: ReplyRequest) -> bytes:
         """A request as a line of a file of requests."""
-        dialect = self._dialect(request.model)
-        body = encode_request(request, stream=False, dialect=dialect)
-        line = _Line(custom_id, "POST", ENDPOINT, msgspec.Raw(body))
-        return msgspec.json.encode(line) + b"\n"
+        return request_line(custom_id, request, self._dialect(request.model))
 
     def learn(self, model: str, said: str) -> bool:
         """After a line was refused: whether the same request can be put otherwise, which it is from now on."""
@@ -200,12 +157,7 @@ class BatchService:
 
     def answers(self, lines: Iterable[bytes]) -> Iterator[AnswerLine]:
         """The lines of a file of answers or of errors, without those that make no sense."""
-        for line in lines:
-            try:
-                body = msgspec.json.decode(line, type=_AnswerBody)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            yield self._answer(body)
+        return answer_lines(self._translator, lines)
 
     def rejection(self, batch: RemoteBatch) -> RequestRefused:
         """Why a batch was rejected whole, in the provider's words."""
@@ -307,18 +259,6 @@ class BatchService:
             self._dialects[model] = Dialect(max_completion_tokens=self._pool.url("").host == _OPENAI)
         return self._dialects[model]
 
-    def _answer(self, body: _AnswerBody) -> AnswerLine:
-        response, problem = body.response, body.error
-        if response is None:
-            code = (problem.code if problem else None) or ""
-            said = {"code": code, "message": problem.message if problem else None}
-            error = self._translator.error_object(said, request_id=body.id or "", begun=False)
-            return AnswerLine(body.custom_id, 0, b"", "", code, error)
-        request_id = self._translator.say(response.request_id or "", 120)
-        status, content = response.status_code, bytes(response.body)
-        found = refusal_of(self._translator, status, content, request_id)
-        return AnswerLine(body.custom_id, status, content, request_id, "", found)
-
     async def _json(
         self,
         method: str,
@@ -339,9 +279,9 @@ class BatchService:
             return msgspec.json.decode(raw.body, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = str(error)
-        error = self._translator.unreadable(problem, raw.request_id)
-        error.status = raw.status
-        raise error
+        unreadable = self._translator.unreadable(problem, raw.request_id)
+        unreadable.status = raw.status
+        raise unreadable
 
     async def _request(self, method: str, path: str, **sent: Any) -> httpx.Request:
         client = await self._pool.client()

@@ -92,6 +92,12 @@ def open_ones(connection: Connection) -> list[Submission]:
     return [_submission(row) for row in rows]
 
 
+def by_token(connection: Connection) -> dict[str, tuple[int, SubmissionState]]:
+    """The job and the state of every submission, by its token."""
+    rows = connection.execute("SELECT token, job_id, state FROM submissions")
+    return {token: (job_id, SubmissionState(state)) for token, job_id, state in rows}
+
+
 def any_open(connection: Connection) -> bool:
     """Whether something is still to be done for some submission."""
     return connection.execute(f"SELECT 1 FROM submissions WHERE state IN ({_OPEN}) LIMIT 1").get is not None  # noqa: S608

@@ -156,7 +156,7 @@ async def test_a_slow_validation_is_waited_for_and_said(server: BatchServer, tmp
         job_id = await desk.order_low(2)
         async with desk.engine():
             job = await desk.until(job_id, lambda job: "validating" in job.progress.waiting_for)
-            assert "window ends" in job.progress.waiting_for
+            assert "ends by" in job.progress.waiting_for
             assert job.progress.waiting_until_ms is not None
             await desk.until_state(job_id, JobState.FINISHED)
         assert server.created == 1

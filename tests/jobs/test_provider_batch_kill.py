@@ -149,6 +149,10 @@ def test_a_worker_that_is_killed_while_it_calls_a_batch_off_is_followed_by_one_t
         assert set(server.answered.values()) == {1}
 
 
+def _until(stage: Stage, job_id: int, requests: int) -> None:
+    stage.desk.wait_for(lambda: len(stage.server.requests) >= requests or stage.desk.ended(job_id))
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_charged_twice_when_the_worker_is_killed_at_any_moment(seed: int, tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_nothing_is_charged_twice_when_the_worker_is_killed_at_any_moment(seed: 
                 server.plan.torn = {chance.choice(_STEPS): 1} if chance.random() < 0.3 else {}
                 worker = stage.worker()
                 enough = len(server.requests) + chance.randint(1, 12)
-                desk.wait_for(lambda enough=enough: len(server.requests) >= enough or desk.ended(job_id))  # type: ignore[misc]
+                _until(stage, job_id, enough)
                 time.sleep(chance.uniform(0, 0.03))
                 worker.kill()
                 kills += 1

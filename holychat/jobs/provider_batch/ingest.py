@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from holychat.errors import ProviderError
     from holychat.money.costs import Costs
     from holychat.providers.base import Provider
-    from holychat.providers.batch_service import AnswerLine, BatchService
+    from holychat.providers.batch_lines import AnswerLine
+    from holychat.providers.batch_service import BatchService
     from holychat.store.submissions import UnderWay
 
 _MOST_FAULTS = 2

@@ -36,13 +36,13 @@ def window_words(submission: Submission) -> str:
     """When the provider's window ends, in the clock of this machine; "" where it does not say."""
     if submission.expires_ms is None or submission.state is not SubmissionState.CREATED:
         return ""
-    return f"window ends {datetime.fromtimestamp(submission.expires_ms / 1000).strftime('%d %b %H:%M')}"  # noqa: DTZ006
+    return f"ends by {datetime.fromtimestamp(submission.expires_ms / 1000).strftime('%d %b %H:%M')}"  # noqa: DTZ006
 
 
 def wait_words(open_ones: Sequence[Submission]) -> Wait:
     """What a job waits for whose open batches these are: of the one that is asked about next."""
     soonest = min(open_ones, key=lambda submission: submission.poll_ms or 0)
-    pieces = [f"provider batch {state_words(soonest)}", window_words(soonest)]
+    pieces = [f"provider batch: {state_words(soonest)}", window_words(soonest)]
     if len(open_ones) > 1:
         pieces.insert(1, f"{len(open_ones) - 1} more")
     return Wait(soonest.poll_ms or 0, ", ".join(filter(None, pieces)))
