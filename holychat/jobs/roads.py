@@ -39,16 +39,8 @@ async def facts_of(
 ) -> RoadFacts:
     """What is known of a provider and a model. Nothing is sent: who has a batch service was found out before, or not.
 
-    Args:
-        database: Holds what was measured.
-        costs: Prices.
-        registry: The providers.
-        settings: What is set for jobs.
-        provider: Its name.
-        model: Its name; "" is the provider's default.
-        work: What is to be done.
-        concurrency: Requests at once that this work may take; None: as set, else assumed.
-        requests_per_minute: Rate that is known to be allowed; None: as set.
+    An empty `model` is the provider's default; `concurrency` and `requests_per_minute` are what this work may take, None
+    leaves them to the settings.
 
     Raises:
         UsageError: There is no such provider.
