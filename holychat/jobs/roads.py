@@ -39,8 +39,8 @@ async def facts_of(
 ) -> RoadFacts:
     """What is known of a provider and a model. Nothing is sent: who has a batch service was found out before, or not.
 
-    An empty `model` is the provider's default; `concurrency` and `requests_per_minute` are what this work may take, None
-    leaves them to the settings.
+    An empty `model` is the provider's default; `concurrency` and `requests_per_minute` are what this work may take;
+    None leaves them to the settings.
 
     Raises:
         UsageError: There is no such provider.
