@@ -16,7 +16,7 @@ from tests.support.quota_server import QuotaServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KILLS = 60
+_KILLS = 52
 """For each of the tests below; there are four of them, so that two cores have something to do."""
 _DOCUMENTS = 48
 _AT_ONCE = 6

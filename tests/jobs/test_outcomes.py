@@ -103,12 +103,12 @@ def test_a_provider_that_fails_at_random_ends_in_an_account_that_agrees(tmp_path
         DeskHome(tmp_path, server) as desk,
         Forks(desk.environ, tmp_path / "said") as forks,
     ):
-        job_id = desk.order(desk.documents(250), JobLimits(concurrency=20))
+        job_id = desk.order(desk.documents(150), JobLimits(concurrency=20))
         forks.start("worker", "--stay")
         desk.wait_until_ended(job_id)
         ledger = desk.check(job_id, failures=True)
         rows = desk.rows(job_id)
-        assert len(rows) == 250
+        assert len(rows) == 150
         doubts = {row.item for row in rows if row.state == _IN_DOUBT}
         lost = {item for item, was in ledger.items.items() if was[-1][0] in ("502", "reset_after", "truncated")}
         assert doubts == lost
