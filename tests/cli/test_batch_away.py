@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import pytest
 
 from tests.cli.batch_shell import QUOTA, SEA, STARS, TEA, BatchShell, lines_of, rows_of
@@ -154,6 +155,11 @@ def test_what_is_left_at_a_provider_is_deleted_when_asked_for(shell: BatchShell,
     done = shell.batch("summarize", str(shell.documents), "-p", "quota", "--priority", "low", "--yes", "--wait")
     assert done.status == 0
     wait_until(lambda: "DELETE /files/ID" in server.requests)
+    # The next worker would try again.
+    connection = apsw.Connection(str(shell.home / "data" / "holychat.db"))
+    connection.set_busy_timeout(10_000)
+    connection.execute("UPDATE submissions SET cleaned = 1")
+    connection.close()
     foreign = server.add_file("somebody-elses.jsonl", "batch", b"{}")["id"]
     other = server.add_file(f"holychat-{'a' * 24}.jsonl", "batch", b"{}")["id"]
     server.files[other] = (*server.files[other][:3], 1_000_000_000)
