@@ -57,7 +57,9 @@ def forget_message(connection: Connection, message_id: int) -> None:
 
 def index_result(connection: Connection, item_id: int, name: str, text: str) -> None:
     """Put the result of a job's item into the index, with the name of its document; in place of an older result."""
-    connection.execute("DELETE FROM documents WHERE item_id = ?", (item_id,))
+    # A DELETE, also of nothing, has FTS5 write out what it gathered: once per item, then, and not per transaction.
+    if connection.execute("SELECT 1 FROM documents WHERE item_id = ?", (item_id,)).get is not None:
+        connection.execute("DELETE FROM documents WHERE item_id = ?", (item_id,))
     connection.execute("INSERT INTO documents (item_id) VALUES (?)", (item_id,))
     rowid = connection.last_insert_rowid()
     connection.execute("INSERT INTO search_index (rowid, words) VALUES (?, ?)", (rowid, words(f"{name}\n{text}")))
