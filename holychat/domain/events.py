@@ -24,7 +24,7 @@ class ReplyStarted:
     model: str = ""
     """The model that answers, as the provider names it; may differ from the one asked for; may be empty."""
     sent_at: float | None = field(default=None, compare=False)
-    """When the request began to leave, in seconds of the clock of the event loop; None: nobody knows."""
+    """When the last byte of the request was written, in seconds of the clock of the event loop; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,9 @@ class Exchange:
         """Called by httpcore with each step it takes; a CONNECT to a proxy is a part of connecting."""
         if not self._sent and step.endswith("send_request_headers.started") and details["request"].method != b"CONNECT":
             self._sent = True
-            self._reader.sent_at = asyncio.get_running_loop().time()
             self._clock.change(self._idle)
+        if step.endswith("send_request_body.complete"):
+            self._reader.sent_at = asyncio.get_running_loop().time()
 
     async def next_events(self) -> list[ReplyEvent]:
         """The next events of a streamed reply, at least one; an empty list behind the last one.

@@ -30,7 +30,7 @@ class ReplyReader:
         self._translator = translator
         self.request_id = request_id
         self.sent_at: float | None = None
-        """When the request began to leave, by the clock of the loop."""
+        """When the last byte of the request was written, by the clock of the loop."""
         self.model = ""
         self.finish_reason: str | None = None
         self.done = False
