@@ -161,6 +161,18 @@ class TightCompositor(Compositor):
             yield region, lines, widget.render_lines(lines.translate(-region.offset))
 
 
+def hold_keys(node: Widget) -> None:
+    """Keep what is typed from now on for what is being opened; `release_keys` follows, whatever happens."""
+    if isinstance(node.app, FrameworkApp):
+        node.app.hold_keys()
+
+
+def release_keys(node: Widget) -> None:
+    """Give it what was typed meanwhile."""
+    if isinstance(node.app, FrameworkApp):
+        node.app.release_keys_soon()
+
+
 class FrameworkScreen(Screen[None]):
     """A screen whose frames cost what they show."""
 
@@ -191,7 +203,8 @@ class FrameworkApp(App[int]):
         self._no_colour = NoColourFilter()
         self.crashed = False
         self._early_keys: list[events.Key | events.Paste] | None = []
-        """What was typed before a widget could take it; None once the first frame is there."""
+        """What was typed before the widget it is for could take it; None while nothing is being opened."""
+        self._starting = True
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys back until something can take them; Textual would lose them, or let later ones overtake them."""
@@ -205,12 +218,25 @@ class FrameworkApp(App[int]):
     def before_typing(self, event: events.Key | events.Paste) -> None:
         """Hook: a key or a paste is about to go to the widget that has the focus."""
 
+    def hold_keys(self) -> None:
+        """Something is being opened that what is typed from now on is for; a key that does so has to have priority."""
+        if self._early_keys is None:
+            self._early_keys = []
+
+    def release_keys_soon(self) -> None:
+        """It is open: let the keys go once it is shown and has the focus."""
+        self.call_after_refresh(self.call_later, self.release_early_keys)
+
     async def release_early_keys(self) -> None:
         """Let the keys that were held back through, in their order; call it in the app's own message loop."""
         early, self._early_keys = self._early_keys or [], None
+        starting, self._starting = self._starting, False
         for event in early:
+            if self._early_keys is not None:  # one of them opens something else, which the rest is for
+                self._early_keys.append(event)
+                continue
             # The terminal still turned Enter into a line feed when this was typed.
-            enter = isinstance(event, events.Key) and event.key == "ctrl+j"
+            enter = starting and isinstance(event, events.Key) and event.key == "ctrl+j"
             await super().on_event(events.Key("enter", "\r") if enter else event)
 
     def hold_painting(self, seconds: float) -> None:

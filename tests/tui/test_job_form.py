@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.events import Key
 
 from holychat.domain.jobs import JobState, Kind, Priority, Recipe
+from holychat.tui.widgets.job_fields import PathField
 from holychat.tui.widgets.job_list import JobList
 from tests.support.script import stream_of
 from tests.tui.driving import driving, settings_for
@@ -177,3 +179,12 @@ async def test_batch_in_an_empty_chat_says_what_it_is_for() -> None:
     async with driving(settings_for()) as app:
         await app.send("/batch x")
         await app.notified("nothing to make a template of")
+
+
+async def test_what_is_typed_while_panel_and_form_open_is_for_the_form(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        for key in ("f4", *"ndocx"):  # as a person types who knows the way, without a look at the screen
+            app.app.post_message(Key(key, key if len(key) == 1 else None))
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
+        await app.until(lambda: app.app.main.query_one("#where", PathField).value == "docx")
+        assert app.composer == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holychat.errors import UsageError
+from holychat.tui.framework import hold_keys, release_keys
 from holychat.tui.job_steering import Steering
 from holychat.tui.job_words import work_words
 from holychat.tui.screens.chat_view import ChatView
@@ -41,11 +42,19 @@ class ChatPanel(ChatView):
             panel.display = False
             self.focus_composer()
         else:
+            hold_keys(self)  # at once: the next key may be here already, and it is for the panel
             start_work(self, "panel", self.open_panel)
         self.call_after_refresh(self.fit_panel)
 
     async def open_panel(self) -> SidePanel:
         """The panel, shown and with the focus; it is made when it is first wanted."""
+        hold_keys(self)
+        try:
+            return await self._opened_panel()
+        finally:
+            release_keys(self)
+
+    async def _opened_panel(self) -> SidePanel:
         panel = self.panel
         if panel is None:
             from holychat.tui.widgets.side_panel import SidePanel

@@ -13,6 +13,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from holychat.tui.framework import hold_keys
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.widgets.job_paint import COMPONENTS, job_rows, styles_of
 
@@ -169,7 +170,9 @@ class JobList(ScrollView, can_focus=True):
         self.cursor = min(max(self.cursor + delta, 0), max(len(self.jobs) - 1, 0))
 
     def action_act(self, deed: str) -> None:
-        """Ask for something to be done with the marked job."""
+        """Ask for something to be done with the marked job; what is typed after "new" is for the form."""
+        if deed == "new":
+            hold_keys(self)
         self.post_message(self.Act(deed, self.job))
 
     def action_leave(self) -> None:
