@@ -18,16 +18,19 @@ from holychat.cli.batch_templates import find_template
 from holychat.cli.batch_watch import follow, raw_notice, tell_end
 from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
 from holychat.cli.output import is_terminal
+from holychat.cli.road_table import road_fields, road_table
 from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
 from holychat.errors import ExitCode, UsageError
 from holychat.jobs import lists
 from holychat.text import clean_line
+from holychat.tui.road_words import taken_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from holychat.cli.session import Session
     from holychat.domain.jobs import Job, JobSpec, Source
+    from holychat.domain.roads import Choice
     from holychat.jobs.estimate import Estimate
     from holychat.services import Services
 
@@ -47,11 +50,11 @@ def carry_out(session: Session, order: Order) -> int:
     sent = False
     try:
         if order.dry_run:
-            _show(session, session.with_services(lambda services: _preview(session, services, order, sources)), order)
+            _show(session, *session.with_services(lambda services: _preview(session, services, order, sources)), order)
             return ExitCode.DONE
-        job, estimate = session.with_services(lambda services: _draft(session, services, order, sources))
+        job, estimate, roads = session.with_services(lambda services: _draft(session, services, order, sources))
         try:
-            sent = _held(session, job, estimate, order) or _agreed(session, job, estimate, order)
+            sent = _held(session, job, estimate, order) or _agreed(session, job, estimate, roads, order)
         finally:
             if not sent:
                 session.with_services(lambda services: services.jobs.delete(job.id))
@@ -87,13 +90,18 @@ def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bo
     """
     order = Order(job.spec.recipe.kind, (), {}, yes=yes, wait=wait, as_json=as_json)
     _refuse_what_cannot_be(order)
-    with _counting() as tell:
-        estimate = session.with_services(lambda services: services.jobs.estimate(job.id, progress=tell))
-    agreed = _agreed(session, job, estimate, order)
+
+    async def reckon(services: Services) -> tuple[Estimate, Choice]:
+        with counting() as tell:
+            found = await services.jobs.estimate(job.id, progress=tell)
+        return found, await services.jobs.roads(job.id, found)
+
+    estimate, roads = session.with_services(reckon)
+    agreed = _agreed(session, job, estimate, roads, order)
     return _send(session, job, order, estimate) if agreed else ExitCode.INTERRUPTED
 
 
-def _agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> bool:
+def _agreed(session: Session, job: Job, estimate: Estimate, roads: Choice, order: Order) -> bool:
     """Show what a draft will take and ask whether it shall be sent.
 
     Raises:
@@ -102,7 +110,7 @@ def _agreed(session: Session, job: Job, estimate: Estimate, order: Order) -> boo
     if not estimate.documents:
         raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
     if not order.as_json:
-        _show_before_sending(session, job, estimate)
+        _show_before_sending(session, job, estimate, roads)
     if order.yes or _says_yes_or_no(_question(job, estimate, order)):
         return True
     session.out.notice("Nothing was sent.")
@@ -205,28 +213,32 @@ async def _spec(session: Session, services: Services, order: Order, sources: tup
     return spec
 
 
-async def _preview(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> Estimate:
+async def _preview(
+    session: Session, services: Services, order: Order, sources: tuple[Source, ...]
+) -> tuple[Estimate, Choice]:
     """What an order would take; nothing is written down."""
     spec = await _spec(session, services, order, sources)
-    with _counting() as tell:
-        return await services.jobs.preview(spec, progress=tell)
+    with counting() as tell:
+        estimate = await services.jobs.preview(spec, progress=tell)
+    return estimate, await services.jobs.roads(spec, estimate)
 
 
 async def _draft(
     session: Session, services: Services, order: Order, sources: tuple[Source, ...]
-) -> tuple[Job, Estimate]:
-    """The order as a draft, and what it will take."""
+) -> tuple[Job, Estimate, Choice]:
+    """The order as a draft, what it will take, and on which road."""
     job = await services.jobs.create(await _spec(session, services, order, sources))
     try:
-        with _counting() as tell:
-            return job, await services.jobs.estimate(job.id, progress=tell)
+        with counting() as tell:
+            estimate = await services.jobs.estimate(job.id, progress=tell)
+        return job, estimate, await services.jobs.roads(job.id, estimate)
     except BaseException:
         await services.jobs.delete(job.id)
         raise
 
 
 @contextlib.contextmanager
-def _counting() -> Iterator[Callable[[int], None]]:
+def counting() -> Iterator[Callable[[int], None]]:
     """Shows how many documents were looked at, on a terminal."""
     shown = False
 
@@ -243,19 +255,19 @@ def _counting() -> Iterator[Callable[[int], None]]:
             raw_notice("\r\x1b[K")
 
 
-def _show(session: Session, estimate: Estimate, order: Order) -> None:
+def _show(session: Session, estimate: Estimate, roads: Choice, order: Order) -> None:
     if order.as_json:
-        session.out.json({"job": None, "estimate": estimate_fields(estimate)})
+        session.out.json({"job": None, "estimate": estimate_fields(estimate), "roads": road_fields(roads)})
         return
-    session.out.write(lines(estimate_rows(estimate)))
+    session.out.write(f"{lines([*estimate_rows(estimate), ('Road', taken_words(roads))])}\n{road_table(roads)}")
     _warn(session, estimate)
 
 
-def _show_before_sending(session: Session, job: Job, estimate: Estimate) -> None:
+def _show_before_sending(session: Session, job: Job, estimate: Estimate, roads: Choice) -> None:
     """What a job will take, beside the question and not among what is asked for."""
     model = f", model {job.spec.model}" if job.spec.model else ""
     session.out.notice(clean_line(f"{job.spec.name}, with {job.spec.provider}{model}", 200))
-    session.out.notice(lines(estimate_rows(estimate)).rstrip("\n"))
+    session.out.notice(lines([*estimate_rows(estimate), ("Road", taken_words(roads))]).rstrip("\n"))
     _warn(session, estimate)
 
 

@@ -50,7 +50,7 @@ def _source(word: str, order: Order) -> Source:
     if os.path.isdir(path):
         return Source(SourceKind.PATH, path, hidden=order.hidden, ignored=order.ignored)
     kind = _RECORDS.get(os.path.splitext(path)[1].lower(), SourceKind.PATH)
-    if kind is SourceKind.JSONL and not order.column and _is_requests(path):
+    if kind is SourceKind.JSONL and not order.column and is_requests(path):
         raise UsageError(
             f"{clean_line(word)} holds ready-made requests",
             f"Send them with `holychat batch submit {clean_line(word)}`.",
@@ -69,7 +69,7 @@ def _there(word: str) -> str:
     return stored_path(os.path.abspath(word))
 
 
-def _is_requests(path: str) -> bool:
+def is_requests(path: str) -> bool:
     """Whether a JSONL file holds requests for a batch: its first line tells."""
     try:
         with open(path, "rb") as file:

@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "holychat.cli.keys:keys",
     "history": "holychat.cli.history:history",
     "batch": "holychat.cli.batch:batch",
+    "advise": "holychat.cli.advise:advise",
     "cost": "holychat.cli.cost:cost",
     "bench": "holychat.cli.bench:bench",
     "worker": "holychat.cli.worker:worker",

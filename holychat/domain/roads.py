@@ -37,6 +37,11 @@ class Road(StrEnum):
     PROVIDER_BATCH = "provider_batch"
     """The provider's batch service: slower, often cheaper."""
 
+    @property
+    def words(self) -> str:
+        """What people call it, within a sentence."""
+        return {"live": "live", "desk": "the desk"}.get(self.value, "the provider's batch service")
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -172,7 +177,7 @@ def _by_priority(work: Work, facts: RoadFacts, priority: Priority) -> Choice:
     if batch.available:
         return Choice(Road.PROVIDER_BATCH, priority, ("Low priority: the provider's batch service.",), laid_out)
     why = "Low priority, and the provider has no batch service that is known of: on the desk, at background rate."
-    return Choice(Road.DESK, priority, (why, *batch.facts), laid_out)
+    return Choice(Road.DESK, priority, (*batch.facts, why), laid_out)
 
 
 def _reply_seconds(work: Work, facts: RoadFacts) -> tuple[float, float, str]:
@@ -217,15 +222,15 @@ def _batch_offer(facts: RoadFacts) -> Offer:
 
 def _against(offer: Offer, work: Work) -> str:
     """Why a road cannot be taken for `work`; "" where it can."""
-    name = offer.road.value.replace("_", " ")
+    name = offer.road.words
     if not offer.available:
-        return f"{name}: {offer.facts[0]}"
+        return f"Not {name}: {offer.facts[0][0].lower()}{offer.facts[0][1:]}"
     if work.within_seconds is not None and offer.end_seconds[1] > work.within_seconds:
-        return f"{name}: may take longer than there is time."
+        return f"Not {name}: may take longer than there is time."
     if work.budget_micros is not None and offer.cost is not None and offer.cost.micros > work.budget_micros:
-        return f"{name}: costs more than the budget."
+        return f"Not {name}: costs more than the budget."
     if work.waiting and offer.road is Road.PROVIDER_BATCH:
-        return f"{name}: somebody is waiting."
+        return f"Not {name}: somebody is waiting."
     return ""
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from holychat.domain.job_views import Cause, ItemDetail
-    from holychat.domain.jobs import Item, Job
+    from holychat.domain.jobs import Item, Job, JobSpec, Priority
+    from holychat.domain.roads import Choice, Work
     from holychat.domain.webhooks import Webhook
     from holychat.jobs.estimate import Estimate
     from holychat.money.costs import Costs
+    from holychat.providers.registry import ProviderRegistry
     from holychat.settings import Settings
     from holychat.store.database import Database
 
@@ -27,6 +29,8 @@ FAILED = (ItemState.FAILED,)
 
 class JobReading:
     """What can be looked at without changing anything. Belongs to one event loop."""
+
+    _registry: ProviderRegistry
 
     def __init__(self, database: Database, costs: Costs, settings: Settings) -> None:
         self._database = database
@@ -88,6 +92,29 @@ class JobReading:
             UsageError: There is no such job, or its recipe cannot be followed.
         """
         return await views.estimate(self._database, await self.get(job_id), self._costs, self._settings, progress)
+
+    async def roads(self, order: JobSpec | int, estimate: Estimate) -> Choice:
+        """The roads for an order, or for the job with this number, and the one that its priority takes.
+
+        Raises:
+            UsageError: There is no such job or provider.
+        """
+        from holychat.jobs.roads import roads_of
+
+        spec = (await self.get(order)).spec if isinstance(order, int) else order
+        return await roads_of(self._database, self._costs, self._registry, self._settings, spec, estimate)
+
+    async def advise(self, provider: str, model: str, work: Work, priority: Priority | None = None) -> Choice:
+        """The roads for any work, and the one to take: that of the priority, else what suits the work best.
+
+        Raises:
+            UsageError: There is no such provider.
+        """
+        from holychat.domain.roads import choose
+        from holychat.jobs.roads import facts_of
+
+        facts = await facts_of(self._database, self._costs, self._registry, self._settings, provider, model, work)
+        return choose(work, facts, priority)
 
     async def worst_cost(
         self,

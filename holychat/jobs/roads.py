@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from holychat.domain.jobs import Priority
 from holychat.domain.roads import RoadFacts, Work, choose
 from holychat.domain.usage import Usage
 from holychat.store import submissions
 from holychat.store.speeds import speed_of
 
 if TYPE_CHECKING:
-    from holychat.domain.jobs import JobSpec, Priority
+    from holychat.domain.jobs import JobSpec
     from holychat.domain.roads import Choice
     from holychat.jobs.estimate import Estimate
     from holychat.money.costs import Costs
@@ -82,8 +84,11 @@ async def roads_of(
         concurrency=spec.limits.concurrency,
         requests_per_minute=spec.limits.requests_per_minute,
     )
-    priority: Priority = spec.priority
-    return choose(work, facts, priority)
+    choice = choose(work, facts, Priority.MEDIUM if spec.priority is Priority.HIGH else spec.priority)
+    if spec.priority is Priority.HIGH:
+        # Documents are never streamed: for them, now is before everything else on the desk.
+        return replace(choice, priority=Priority.HIGH, reasons=("High priority: on the desk, before other jobs.",))
+    return choice
 
 
 def work_of(estimate: Estimate, budget_micros: int | None = None) -> Work:
