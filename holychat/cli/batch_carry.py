@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -14,6 +14,8 @@ from holychat.errors import ExitCode, UsageError
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from holychat.cli.session import Session
     from holychat.domain.jobs import Job
     from holychat.jobs.carrying import Imported
@@ -75,32 +77,24 @@ def export_requests(session: Session, job: Job, out: str, *, overwrite: bool) ->
     Raises:
         UsageError: The job would send them itself, or something is there already.
     """
+    import asyncio
+
     from holychat.paths import private_file
 
-    count = 0
+    async def work(services: Services) -> int:
+        return await asyncio.to_thread(write, services)
 
-    async def work(services: Services) -> None:
-        import asyncio
-
-        await asyncio.to_thread(write, services)
-
-    def write(services: Services) -> None:
-        nonlocal count
+    def write(services: Services) -> int:
         lines = services.jobs.request_lines(job.id)
         if out == "-":
-            for line in lines:
-                sys.stdout.write(line.decode())
-                count += 1
-            return
+            return _put(lines, sys.stdout)
         with private_file(Path(out), overwrite=overwrite) as file:
-            for line in lines:
-                file.write(line.decode())
-                count += 1
-            if not count:
-                raise UsageError(f"Nothing of job {job.id} waits to be sent", "What failed waits after a retry.")
+            if count := _put(lines, file):
+                return count
+            raise UsageError(f"Nothing of job {job.id} waits to be sent", "What failed waits after a retry.")
 
     try:
-        session.with_services(work)
+        count = session.with_services(work)
     except FileExistsError as error:
         raise UsageError(f"{error.filename} is there already", "Choose another name, or add --overwrite.") from None
     if out != "-":
@@ -109,6 +103,14 @@ def export_requests(session: Session, job: Job, out: str, *, overwrite: bool) ->
         f"{count:,} {'request' if count == 1 else 'requests'} written. `holychat batch import RESULTS.jsonl` brings"
         " the answers home."
     )
+
+
+def _put(lines: Iterator[bytes], file: TextIO) -> int:
+    count = 0
+    for line in lines:
+        file.write(line.decode())
+        count += 1
+    return count
 
 
 def _tell(session: Session, imported: Imported) -> None:

@@ -205,15 +205,11 @@ def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
     else:
         rows.append(("Progress", ", ".join(progress_words(job, now_ms()))))
     rows += submission_rows(batches)
-    if messages:
-        rows.append(("Told", clean_line(f"{messages[-1].url}: {webhook_words(messages[-1])}", 300)))
+    rows += [("Told", clean_line(f"{last.url}: {webhook_words(last)}", 300)) for last in messages[-1:]]
     if parts := sum(job.counts.parts.values()):
         done = job.counts.parts.get(ItemState.DONE, 0)
         rows.append(("Parts", f"{done:,} of {parts:,} parts of long documents done"))
-    if spec.out:
-        rows.append(("Results", clean_line(spec.out, 1000)))
-    if job.note:
-        rows.append(("Note", clean_line(job.note, 1000)))
+    rows += [(name, clean_line(told, 1000)) for name, told in (("Results", spec.out), ("Note", job.note)) if told]
     session.out.write(lines(rows))
     for cause in causes:
         session.out.line(f"  {cause_words(cause)}")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from holychat.domain.jobs import PauseReason, Priority
 from holychat.errors import HolychatError, UsageError
 from holychat.jobs.lanes import Wait
+from holychat.jobs.provider_batch.capacity import Capacity
 from holychat.jobs.provider_batch.files import BatchFiles
 from holychat.jobs.provider_batch.handing import Handing
+from holychat.jobs.provider_batch.harvest import clean
 from holychat.jobs.provider_batch.keeper import Keeper
 from holychat.jobs.provider_batch.road import BatchRoad, pause_reason
 from holychat.jobs.provider_batch.words import wait_words
@@ -37,7 +39,6 @@ _log = logging.getLogger(__name__)
 
 _BELIEVED_MS = 7 * 86_400_000
 """How long it is believed whether a provider has a batch service."""
-_SLOWER = 2.0
 
 
 class ProviderBatches:
@@ -75,9 +76,7 @@ class ProviderBatches:
         self._keepers: dict[int, Keeper] = {}
         self._roads: dict[int, tuple[BatchRoad, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._caps: dict[tuple[str, str], int] = {}
-        self._holds: dict[tuple[str, str], tuple[float, float]] = {}
-        """Until when nothing is handed over (time of the loop), and how long that pause was."""
+        self.capacity = Capacity(self.bounds, lambda: [keeper.submission for keeper in self._keepers.values()])
 
     @property
     def is_busy(self) -> bool:
@@ -92,7 +91,7 @@ class ProviderBatches:
             self._keep(row, fresh=False)
         for row in done:
             if (service := self._service(row.provider)) is not None:
-                self._do(Keeper(self, row, service, fresh=False).clean())
+                self._do(clean(self, row, service))
 
     async def refresh(self) -> None:
         """See which batches nobody wants any more."""
@@ -134,7 +133,7 @@ class ProviderBatches:
         mine = [keeper.submission for keeper in self._keepers.values() if keeper.submission.job_id == run.id]
         if mine:
             return wait_words(mine)
-        if (pause := self.held(run.lane)) > 0 and run.id in self._roads:
+        if (pause := self.capacity.held(run.lane)) > 0 and run.id in self._roads:
             return Wait(_now_ms() + round(pause * 1000), "the provider's batch service takes no more for now")
         return None
 
@@ -160,20 +159,6 @@ class ProviderBatches:
             found = known = await service.is_offered()
             await self.write(lambda c: submissions.found_out(c, provider, url, found, _now_ms()))
         return known
-
-    def room(self, lane: tuple[str, str]) -> int | None:
-        """Tokens that may wait at the provider besides those that do; None: no limit is known."""
-        cap = self._caps.get(lane, self.bounds.max_tokens)
-        return None if cap is None else max(0, cap - self._waiting(lane))
-
-    def has_any(self, lane: tuple[str, str]) -> bool:
-        """Whether the provider has something of that model already."""
-        return self._waiting(lane) > 0
-
-    def held(self, lane: tuple[str, str]) -> float:
-        """Seconds for which nothing is handed over, because the last batch came to nothing."""
-        until, _ = self._holds.get(lane, (0.0, 0.0))
-        return max(0.0, until - asyncio.get_running_loop().time())
 
     def put_back(self, run: JobRun, gathering: Gathering) -> None:
         """Nothing of it was written down or handed over."""
@@ -232,13 +217,6 @@ class ProviderBatches:
         run = self._runs.get(job_id)
         return run is not None and run.allows_doubt(worst_micros)
 
-    def take_less(self, submission: Submission) -> bool:
-        """The provider said that more waits than it allows: from now on less does; False where that is impossible."""
-        lane = (submission.provider, submission.model)
-        others = self._waiting(lane) - submission.tokens
-        self._caps[lane] = max(1, (submission.tokens + others) // 2)
-        return submission.lines > 1 or others > 0
-
     def troubled(self, job_id: int, error: HolychatError) -> None:
         """Something is in the way that a person has to mend."""
         run, reason = self._runs.get(job_id), pause_reason(error)
@@ -255,7 +233,7 @@ class ProviderBatches:
                     _tell(run, fate)
                 run.over_limit = False
         if any(fate.billed for fate in fates.all):
-            self._holds.pop((submission.provider, submission.model), None)
+            self.capacity.goes_on((submission.provider, submission.model))
         if fates.lack is not None:
             self.troubled(submission.job_id, fates.lack)
         self._written(written)
@@ -272,21 +250,12 @@ class ProviderBatches:
         row = keeper.submission
         del self._keepers[row.id]
         if not row.remote_done and row.failure is not None:
-            self._hold((row.provider, row.model))
+            self.capacity.hold((row.provider, row.model))
         if (run := self._runs.get(row.job_id)) is not None:
             run.away -= 1
             run.again()
         self.changed()
-        await keeper.clean()
-
-    def _hold(self, lane: tuple[str, str]) -> None:
-        _, last = self._holds.get(lane, (0.0, 0.0))
-        pause = min(self.bounds.longest_poll_seconds, last * _SLOWER or self.bounds.poll_seconds)
-        self._holds[lane] = (asyncio.get_running_loop().time() + pause, pause)
-
-    def _waiting(self, lane: tuple[str, str]) -> int:
-        rows = (keeper.submission for keeper in self._keepers.values())
-        return sum(row.tokens for row in rows if (row.provider, row.model) == lane)
+        await clean(self, row, keeper.service)
 
     def _service(self, provider: str) -> BatchService | None:
         if provider not in self._services:

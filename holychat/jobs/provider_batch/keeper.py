@@ -6,34 +6,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from holychat.domain.batches import OPEN_SUBMISSIONS, BatchStatus, SubmissionState
 from holychat.domain.failures import Failure
 from holychat.errors import CredentialError, HolychatError, Outcome, ProviderError, RequestRefused
 from holychat.jobs.provider_batch.files import remote_name
-from holychat.jobs.provider_batch.ingest import MISSING, Fates, Reader
+from holychat.jobs.provider_batch.harvest import MOST_MISSES, Harvest
 from holychat.store import submissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from holychat.domain.batches import RemoteBatch, Submission
     from holychat.jobs.provider_batch.desk import ProviderBatches
+    from holychat.jobs.provider_batch.ingest import Fates
     from holychat.providers.batch_service import BatchService
     from holychat.store.database import Connection
     from holychat.store.submissions import UnderWay
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 200
-"""Lines of an answer file that are read and written down together."""
 _EARLIER_S = 3600
 """How far the provider's clock may be behind ours, when its batches are looked through."""
-_MOST_MISSES = 3
-"""How often something that must be there is not found before that is believed."""
 _SLOWER = 1.5
 _GONE = Failure(
     "BatchGone",
@@ -58,12 +53,14 @@ class Keeper:
         self.unwanted = False
         """Its job was cancelled or deleted."""
         self._desk = desk
-        self._service = service
+        self.service = service
         self._fresh = fresh
         self._absent_since: float | None = None
         self._misses = 0
         self._tries = 0
         self._uploads = 0
+        self._row_gone = False
+        self._harvest = Harvest(desk, service)
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -88,7 +85,7 @@ class Keeper:
                 pause = await self._troubled(HolychatError(f"A file of the batch cannot be used: {error.strerror}"))
             else:
                 self._tries = 0
-            if not await self._again():
+            if self._row_gone:
                 return
             await self._sleep(pause)
 
@@ -104,7 +101,7 @@ class Keeper:
             self._fresh = False
             self._uploads += 1
             try:
-                remote = await self._service.upload(remote_name(token), self._desk.files.requests(token))
+                remote = await self.service.upload(remote_name(token), self._desk.files.requests(token))
             except ProviderError as error:
                 self._fresh = error.outcome in (Outcome.NEVER_SENT, Outcome.REFUSED, Outcome.AUTH)
                 if error.outcome is Outcome.FATAL:
@@ -118,7 +115,7 @@ class Keeper:
         """A file that arrived although nobody heard of it; a host that lists no files gets it once more."""
         name, size = remote_name(self.submission.token), self.submission.bytes
         try:
-            async with contextlib.aclosing(self._service.files()) as files:
+            async with contextlib.aclosing(self.service.files()) as files:
                 async for file in files:
                     if file.name == name and file.size in (0, size):
                         return file.id
@@ -140,7 +137,7 @@ class Keeper:
         self._fresh = False
         self._absent_since = None
         try:
-            batch = await self._service.create(self.submission.input_file_id, self.submission.token)
+            batch = await self.service.create(self.submission.input_file_id, self.submission.token)
         except ProviderError as error:
             if error.outcome in (Outcome.NEVER_SENT, Outcome.REFUSED, Outcome.AUTH):
                 await self._move(SubmissionState.FILE_UPLOADED)
@@ -177,7 +174,7 @@ class Keeper:
     async def _find_batch(self) -> RemoteBatch | None:
         mine = self.submission
         earliest = mine.created_ms // 1000 - _EARLIER_S
-        async with contextlib.aclosing(self._service.batches()) as batches:
+        async with contextlib.aclosing(self.service.batches()) as batches:
             async for batch in batches:
                 # Nobody else knows the number of our file.
                 if batch.token == mine.token or batch.input_file_id == mine.input_file_id:
@@ -199,16 +196,16 @@ class Keeper:
         if self.unwanted and not mine.cancelling:
             await self._cancel()
         try:
-            batch = await self._service.get(mine.batch_id)
+            batch = await self.service.get(mine.batch_id)
         except RequestRefused as refused:
             self._misses += refused.status == 404
-            if self._misses < _MOST_MISSES:
+            if self._misses < MOST_MISSES:
                 raise
-            await self._settle_all(lambda fates, item: self._doubt(fates, item, _GONE))
+            await self._harvest.settle_all(self.submission, self._gone)
             return await self._over(SubmissionState.REFUSED, _GONE)
         if batch.status == BatchStatus.FAILED and not (batch.output_file_id or batch.error_file_id):
             codes = {code for code, _, _ in batch.errors}
-            return await self._reject(self._service.rejection(batch), too_much="token_limit_exceeded" in codes)
+            return await self._reject(self.service.rejection(batch), too_much="token_limit_exceeded" in codes)
         pause = min(bounds.longest_poll_seconds, bounds.poll_seconds * _SLOWER ** min(mine.polls, 50))
         await self._write(lambda c, now: submissions.polled(c, mine.id, batch, now + round(pause * 1000), now))
         self._misses = 0
@@ -216,7 +213,7 @@ class Keeper:
 
     async def _cancel(self) -> None:
         try:
-            await self._service.cancel(self.submission.batch_id)
+            await self.service.cancel(self.submission.batch_id)
         except RequestRefused as refused:
             if refused.outcome is not Outcome.FATAL:
                 raise
@@ -226,107 +223,37 @@ class Keeper:
     # What came back
 
     async def _ingest(self) -> float:
-        mine, files = self.submission, self._desk.files
-        job = await self._desk.job(mine.job_id)
-        if job is None:
-            return await self._over(SubmissionState.INGESTED)
-        output_id, error_id = mine.output_file_id, mine.error_file_id
-        if not output_id and not error_id and self._misses < _MOST_MISSES:
-            # Some hosts say that it has ended before they say where the answers are.
-            self._misses += 1
-            batch = await self._service.get(mine.batch_id)
-            output_id, error_id = batch.output_file_id, batch.error_file_id
-            if not output_id and not error_id:
-                return self._desk.bounds.poll_seconds
-        reader = Reader(mine, job, self._desk.provider(mine.provider), self._service, self._desk.costs)
-        for file_id, target in ((output_id, files.output(mine.token)), (error_id, files.errors(mine.token))):
-            if file_id and await self._fetch(file_id, target):
-                await self._take_in(reader, target)
-        await self._settle_all(self._left_out)
-        return await self._over(SubmissionState.INGESTED)
-
-    async def _fetch(self, file_id: str, target: Path) -> bool:
-        """Have a file whole on this disk; whether there is one."""
-        if await asyncio.to_thread(target.is_file):
-            return True
-        part = await asyncio.to_thread(self._desk.files.arriving, target)
-        try:
-            await self._service.download(file_id, part)
-        except RequestRefused as refused:
-            self._misses += refused.status == 404
-            if self._misses <= _MOST_MISSES:
-                raise
-            return False
-        await asyncio.to_thread(self._desk.files.arrived, target)
-        return True
-
-    async def _take_in(self, reader: Reader, path: Path) -> None:
-        with await asyncio.to_thread(path.open, "rb") as file:
-            while raw := await asyncio.to_thread(lambda: list(islice(file, _AT_ONCE))):
-                lines = await asyncio.to_thread(reader.lines, raw)
-                items = await self._desk.under_way(self.submission.id, list(lines))
-                if items:
-                    fates = await asyncio.to_thread(reader.fates, lines, items)
-                    await self._desk.settle(self.submission, fates)
-
-    def _left_out(self, fates: Fates, item: UnderWay) -> None:
-        """A line that stands in neither file."""
-        if self.submission.remote_status == BatchStatus.COMPLETED:
-            self._doubt(fates, item, MISSING)
-        elif self.submission.remote_status == BatchStatus.FAILED:
-            failure = Failure("BatchFailed", "The provider's batch failed", "Retry it.", outcome=Outcome.FATAL.value)
-            fates.failed(item, self.submission.job_id, failure)
-        else:
-            fates.back(item, self.submission.job_id, Outcome.REFUSED, refusals=1)
+        pause = await self._harvest.take_in(self.submission)
+        return await self._over(SubmissionState.INGESTED) if pause is None else pause
 
     # The end
 
     async def _give_back(self) -> float:
         """Nothing of it was ever asked: its items wait again."""
         job_id = self.submission.job_id
-        await self._settle_all(lambda fates, item: fates.back(item, job_id, Outcome.NEVER_SENT))
+        await self._harvest.settle_all(
+            self.submission, lambda fates, item: fates.back(item, job_id, Outcome.NEVER_SENT)
+        )
         return await self._over(SubmissionState.REFUSED)
 
     async def _reject(self, error: ProviderError, *, too_much: bool = False) -> float:
         """The provider takes none of it."""
         failure, job_id = Failure.of(error), self.submission.job_id
         too_much = too_much or _is_too_much(error)
-        if too_much and self._desk.take_less(self.submission):
-            await self._settle_all(lambda fates, item: fates.back(item, job_id, Outcome.REFUSED, failure, refusals=1))
+        if too_much and self._desk.capacity.take_less(self.submission):
+            await self._harvest.settle_all(
+                self.submission, lambda fates, item: fates.back(item, job_id, Outcome.REFUSED, failure, refusals=1)
+            )
         else:
-            await self._settle_all(lambda fates, item: fates.failed(item, job_id, failure))
+            await self._harvest.settle_all(self.submission, lambda fates, item: fates.failed(item, job_id, failure))
         return await self._over(SubmissionState.REFUSED, failure)
 
-    def _doubt(self, fates: Fates, item: UnderWay, failure: Failure) -> None:
-        again = self._desk.allows_doubt(self.submission.job_id, item.worst_micros)
-        fates.doubt(item, self.submission.job_id, failure, again=again)
-
-    async def _settle_all(self, decide: Callable[[Fates, UnderWay], None]) -> None:
-        """The same for every item that is still in the provider's hands."""
-        while items := await self._desk.under_way(self.submission.id):
-            fates = Fates()
-            for item in items:
-                decide(fates, item)
-            await self._desk.settle(self.submission, fates)
+    def _gone(self, fates: Fates, item: UnderWay) -> None:
+        self._harvest.doubt(self.submission, fates, item, _GONE)
 
     async def _over(self, state: SubmissionState, failure: Failure | None = None) -> float:
         await self._write(lambda c, now: submissions.over(c, self.submission.id, state, now, failure))
         return 0.0
-
-    # Around
-
-    async def clean(self) -> None:
-        """Take away what is left of it here and at the provider; what cannot be is tried by the next worker."""
-        mine = self.submission
-        await asyncio.to_thread(self._desk.files.forget, mine.token)
-        try:
-            for file_id in (mine.input_file_id, mine.output_file_id, mine.error_file_id):
-                if file_id:
-                    await self._service.delete_file(file_id)
-        except HolychatError as error:
-            _log.info("Files of a batch are left at the provider: %s", error.title)
-            return
-        await self._desk.write(lambda c: submissions.cleaned(c, mine.id))
 
     async def _troubled(self, error: HolychatError) -> float:
         """Nothing came of it: later again, and later each time."""
@@ -353,12 +280,6 @@ class Keeper:
         if row is not None:
             self.submission = row
         self._row_gone = row is None
-
-    _row_gone = False
-
-    async def _again(self) -> bool:
-        """Whether there is still something to be done, or anybody who would want it."""
-        return not self._row_gone and self.submission.state in OPEN_SUBMISSIONS
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -58,7 +58,7 @@ class BatchRoad:
         while True:
             await self._work.wait()
             self._work.clear()
-            if (pause := self._desk.held(self.run_.lane)) > 0:
+            if (pause := self._desk.capacity.held(self.run_.lane)) > 0:
                 asyncio.get_running_loop().call_later(pause, self._work.set)
                 continue
             try:
@@ -122,9 +122,11 @@ class BatchRoad:
     def _has_room(self, item: Ready) -> bool:
         """Whether its tokens may wait at the provider besides all others; a single one always may try."""
         waiting = sum(gathering.tokens for gathering in self._gatherings.values())
-        room = self._desk.room(self.run_.lane)
+        room = self._desk.capacity.room(self.run_.lane)
         return (
-            room is None or waiting + item.input_tokens <= room or not (waiting or self._desk.has_any(self.run_.lane))
+            room is None
+            or waiting + item.input_tokens <= room
+            or not (waiting or self._desk.capacity.waiting(self.run_.lane))
         )
 
     def _others(self) -> bool:
