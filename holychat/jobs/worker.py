@@ -23,6 +23,7 @@ from holychat.store import ledger_jobs, webhooks, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
 
     from filelock import BaseFileLock
 
@@ -46,6 +47,7 @@ class WorkerLock:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._lock: BaseFileLock | None = None
+        self._inode = 0
 
     def take(self, seconds: float) -> bool:
         """Lock it, waiting so long at most; whether it is locked now.
@@ -62,7 +64,12 @@ class WorkerLock:
         except Timeout:
             return False
         self._lock = lock
+        self._inode = _inode_of(self._paths.worker_lock)
         return True
+
+    def is_there(self) -> bool:
+        """Whether the file that is locked is still the one that others would lock."""
+        return _inode_of(self._paths.worker_lock) == self._inode
 
     def release(self) -> None:
         """Let go of it."""
@@ -153,6 +160,10 @@ class Worker:
                 if await self._database.read(lambda c: workers.asked_to_leave(c, self._owner)):
                     _log.info("another worker takes over")
                     self.stop()
+                elif not self._lock.is_there():
+                    # Somebody deleted the home, or the lock: another worker could start beside this one.
+                    _log.warning("the lock of the worker is gone; it ends")
+                    self.stop()
                 elif time.monotonic() - beaten >= _BEAT_SECONDS:
                     beaten = time.monotonic()
                     if not await self._database.write(lambda c: workers.beat(c, self._owner, _now_ms())):
@@ -200,6 +211,13 @@ class Worker:
             os._exit(128 + number)
         _log.info("ending: what is under way has %g seconds to come back", GRACE_SECONDS)
         self.stop()
+
+
+def _inode_of(file: Path) -> int:
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
 
 
 def plain_lines(say: Callable[[str], None]) -> logging.Handler:

@@ -196,6 +196,15 @@ def test_a_started_worker_is_no_child_of_the_terminal(desk: DeskHome, monkeypatc
         assert psutil.Process(row.pid).terminal() is None
 
 
+def test_a_worker_whose_lock_was_deleted_ends_so_that_there_are_never_two(desk: DeskHome, server: QuotaServer) -> None:
+    worker = start(desk, "--stay")
+    desk.wait_for(lambda: row_of(desk) is not None)
+    desk.paths.worker_lock.unlink()
+    status, said = said_by(worker)
+    assert status == 0
+    assert "the lock of the worker is gone" in said
+
+
 def test_its_help_tells_what_it_is_for(desk: DeskHome) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holychat", "worker", "--help"], env=desk.environ, capture_output=True, text=True
