@@ -1,4 +1,4 @@
-"""Money as people and programs read it, exact to the micro-dollar."""
+"""Money as people and programs read it: exact to the micro-dollar, or rounded where many things are looked over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from holychat.domain.usage import Cost
 
 _MILLION = 1_000_000
+_CENTS_FROM, _LEAST = 100_000, 100
+"""Micro-dollars from which cents are enough, and below which an amount is only said to be less."""
 
 
 def money_text(cost: Cost | None) -> str:
@@ -23,6 +25,21 @@ def money_text(cost: Cost | None) -> str:
         return f"{about}$0"
     digits = f"{micros:06}".rstrip("0")
     return f"{about}${dollars:,}.{digits:0<2}"
+
+
+def short_money(cost: Cost | None) -> str:
+    """A cost in an overview: "$4.11", "$0.0031", "<$0.0001"; never "$0" for what is not zero, "" for an unknown one."""
+    if cost is None:
+        return ""
+    about = "~" if cost.estimated else ""
+    if not cost.micros:
+        return f"{about}$0"
+    if cost.micros < _LEAST:
+        return f"{about}<$0.0001"
+    if cost.micros >= _CENTS_FROM:
+        return f"{about}${cost.micros / _MILLION:,.2f}"
+    whole, digits = f"{cost.micros / _MILLION:.4f}".rstrip("0").split(".")
+    return f"{about}${whole}.{digits:0<2}"
 
 
 def bar(part: int, whole: int, width: int) -> str:

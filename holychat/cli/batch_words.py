@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from holychat.catalog.money import money_text, usd
+from holychat.catalog.money import money_text, short_money, usd
 from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason
 from holychat.domain.usage import Cost
 from holychat.text import clean_line
@@ -42,22 +42,22 @@ def lines(rows: Sequence[tuple[str, str]]) -> str:
     return "".join(f"{name.ljust(width)}  {value}\n" for name, value in rows)
 
 
-def spent_words(money: Money) -> str:
-    """What was spent, as far as it is known."""
+def spent_words(money: Money, *, exact: bool = True) -> str:
+    """What was spent, as far as it is known; to the cent or so where it is not to be exact."""
+    spent = (money_text if exact else short_money)(Cost(money.spent, money.estimated))
     if not money.unknown:
-        return money_text(Cost(money.spent, money.estimated))
-    unpriced = f"{number(money.unknown)} answers of unknown price"
-    return f"{money_text(Cost(money.spent, money.estimated))} + {unpriced}" if money.spent else UNKNOWN
+        return spent
+    return f"{spent} + {number(money.unknown)} answers of unknown price" if money.spent else UNKNOWN
 
 
-def cost_words(job: Job) -> str:
+def cost_words(job: Job, *, exact: bool = False) -> str:
     """What a job has cost, what it may have cost besides, and what all of it will cost."""
     money = job.money
-    words = spent_words(money)
+    words = spent_words(money, exact=exact)
     if job.state not in ENDED_JOBS and money.projected is not None and money.projected > money.spent:
-        words += f" of {money_text(Cost(money.projected, estimated=True))}"
+        words += f" of {short_money(Cost(money.projected, estimated=True))}"
     if money.in_doubt:
-        words += f", up to {money_text(Cost(money.in_doubt))} more for what is in doubt"
+        words += f", up to {short_money(Cost(money.in_doubt))} more for what is in doubt"
     return words
 
 
@@ -88,7 +88,7 @@ def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
 
 
 def _about(cost: Cost | None) -> str:
-    return UNKNOWN if cost is None else money_text(Cost(cost.micros, estimated=bool(cost.micros)))
+    return UNKNOWN if cost is None else short_money(Cost(cost.micros, estimated=bool(cost.micros)))
 
 
 def _time(estimate: Estimate) -> str:
@@ -131,7 +131,7 @@ def summary_rows(job: Job) -> list[tuple[str, str]]:
         rows.append(("Time", duration(seconds)))
         rows.append(("Requests/min", f"{job.requests * 60 / seconds:,.1f}"))
     rows.append(("Tokens", f"{number(job.input_tokens)} in, {number(job.output_tokens)} out"))
-    rows.append(("Cost", cost_words(job)))
+    rows.append(("Cost", cost_words(job, exact=True)))
     return rows
 
 

@@ -171,12 +171,13 @@ def _warnings(asked: _Asked) -> Iterator[str]:
     for limit in asked.limits:
         yield f"Limit: {limit.text()}{'; requests are held' if limit.reached else ''}."
     if asked.unsettled.requests:
-        from holychat.catalog.money import money_text
+        from holychat.catalog.money import short_money
         from holychat.domain.usage import Cost
 
-        most = money_text(Cost(asked.unsettled.micros, estimated=True))
+        most = short_money(Cost(asked.unsettled.micros, estimated=True))
         unknown = f", {asked.unsettled.unknown} of unknown price" if asked.unsettled.unknown else ""
-        yield f"Under way or in doubt: {asked.unsettled.requests} requests, {most} at worst{unknown}."
+        requests = "1 request" if asked.unsettled.requests == 1 else f"{asked.unsettled.requests:,} requests"
+        yield f"Under way or in doubt: {requests}, {most} at worst{unknown}."
 
 
 def _total_line(name: str, spent: Spent) -> str:
@@ -219,9 +220,9 @@ def _name(share: Share) -> str:
 
 
 def _cost(spent: Spent) -> str:
-    from holychat.catalog.money import money_text
+    from holychat.catalog.money import short_money
 
-    return money_text(spent.cost) or "unknown"
+    return short_money(spent.cost) or "unknown"
 
 
 def _calibration_line(name: str, known: Calibration) -> str:

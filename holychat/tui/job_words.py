@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from holychat.catalog.money import short_money
 from holychat.domain.jobs import ACTIVE_JOBS, ENDED_JOBS, ItemState, JobState, Kind, PauseReason, Priority, SourceKind
+from holychat.domain.usage import Cost
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def advice(job: Job, keys: Mapping[str, str]) -> str:
     if job.pause is None:
         return ""
     hint = _PAUSES[job.pause][1].format_map(dict(keys))
-    detail = clean_line(job.pause_detail, 300)
+    detail = clean_line(job.pause_detail, 300) if job.pause is not PauseReason.TRIAL else ""  # it says the same
     return f"{detail} {hint}" if detail else hint
 
 
@@ -97,15 +99,7 @@ def compact(count: int) -> str:
 
 def dollars(micros: int, *, about: bool = False) -> str:
     """Money with the digits that matter: $12.30, $0.42, $0.0031; never zero for what is not zero."""
-    sign = "~" if about else ""
-    value = micros / 1_000_000
-    if micros == 0:
-        return f"{sign}$0"
-    if value >= 0.1:
-        return f"{sign}${value:,.2f}"
-    if value >= 0.0001:
-        return f"{sign}${value:.4f}".rstrip("0")
-    return f"{sign}<$0.0001"
+    return short_money(Cost(micros, about))
 
 
 def counts_words(job: Job) -> list[tuple[str, str]]:
@@ -162,8 +156,8 @@ def pace_words(job: Job, now_ms: int) -> str:
     if progress.eta_ms is not None:
         early, late = progress.eta_ms
         pieces.append(f"{range_words((early - now_ms) / 1000, (late - now_ms) / 1000)} left")
-    if not pieces and not job.counts.ended:
-        return "waiting for the first answer"
+    if not pieces:
+        return "finding out how fast it goes" if job.counts.ended else "waiting for the first answer"
     return " · ".join(pieces)
 
 
@@ -206,16 +200,22 @@ def range_words(early: float, late: float) -> str:
         return "a few seconds"
     if late < 90:
         low, high = round(early / 10) * 10, max(round(late / 10) * 10, 10)
-        return f"{high} s" if low == high else f"{low}–{high} s"
+        return _from_to(low, high, "s")
     if late < 90 * _MINUTE:
         low, high = round(early / _MINUTE), max(round(late / _MINUTE), 1)
-        return f"{high} min" if low == high else f"{low}–{high} min"
+        return _from_to(low, high, "min")
     if duration(early) == duration(late):
         return duration(late)
     if late < 2 * _DAY and early >= _HOUR:
         low, high = round(early / _HOUR), round(late / _HOUR)
         return duration(late) if low == high else f"{low}–{high} h"
     return f"{duration(early)} – {duration(late)}"
+
+
+def _from_to(low: int, high: int, unit: str) -> str:
+    if low == high:
+        return f"{high} {unit}"
+    return f"{low}–{high} {unit}" if low else f"under {high} {unit}"
 
 
 def money_words(job: Job) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holychat.catalog.money import money_text, usd
+from holychat.catalog.money import money_text, short_money, usd
 from holychat.catalog.prices import PriceBook
 from holychat.domain.usage import Cost, Usage
 
@@ -27,6 +27,26 @@ from holychat.domain.usage import Cost, Usage
 )
 def test_money_is_exact_and_an_estimate_says_so(cost: Cost | None, text: str) -> None:
     assert money_text(cost) == text
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        (None, ""),
+        (Cost(0), "$0"),
+        (Cost(1), "<$0.0001"),
+        (Cost(131), "$0.0001"),
+        (Cost(4_500), "$0.0045"),
+        (Cost(42_000), "$0.042"),
+        (Cost(50_000), "$0.05"),
+        (Cost(99_999), "$0.10"),
+        (Cost(4_113_704), "$4.11"),
+        (Cost(28_258_286, estimated=True), "~$28.26"),
+        (Cost(1_234_567_890), "$1,234.57"),
+    ],
+)
+def test_money_of_an_overview_is_rounded_and_never_to_nothing(cost: Cost | None, text: str) -> None:
+    assert short_money(cost) == text
 
 
 def test_an_unknown_cost_is_no_number_for_programs_either() -> None:

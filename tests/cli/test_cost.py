@@ -35,13 +35,13 @@ def test_what_was_spent_is_printed_by_model_and_by_day(connected: Shell, loopbac
     assert done.status == ExitCode.DONE
     lines = [" ".join(line.split()) for line in done.text.splitlines()]
     today, month, _, title, first, second, third, *days = lines
-    assert today == "Today $0.631 3 requests; 300,000 tokens in, 150,000 out; 1 of unknown price, not in the sum"
-    assert month.startswith("This month $0.631")
+    assert today == "Today $0.63 3 requests; 300,000 tokens in, 150,000 out; 1 of unknown price, not in the sum"
+    assert month.startswith("This month $0.63")
     assert title == "By model"
     assert first.startswith("gpt-4.1 (holysheep) $0.60 ██")
     assert second.startswith("deepseek-v3.2 (holysheep) $0.031 █")
     assert third == "something-new (holysheep) unknown"
-    assert days[-1].startswith(f"{date.today().isoformat()} $0.631 █")  # noqa: DTZ011  # the day of the person
+    assert days[-1].startswith(f"{date.today().isoformat()} $0.63 █")  # noqa: DTZ011  # the day of the person
     assert days[-1].endswith(" + 1 unknown")
 
 

@@ -67,13 +67,17 @@ def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
     assert pace_words(job(progress=waits), NOW).startswith("waiting until ")
     assert pace_words(job(progress=waits), NOW + 61_000) == "62/min"
     assert pace_words(job(), NOW) == "waiting for the first answer"
+    begun = Counts({ItemState.DONE: 3, ItemState.PENDING: 4})
+    assert pace_words(job(counts=begun), NOW) == "finding out how fast it goes"
 
 
 @pytest.mark.parametrize(
     ("early", "late", "told"),
     [
         (-5, 3, "a few seconds"),
+        (2, 41, "under 40 s"),
         (22, 58, "20–60 s"),
+        (20, 100, "under 2 min"),
         (61, 119, "1–2 min"),
         (360, 365, "6 min"),
         (3_600, 7_300, "1–2 h"),
@@ -121,7 +125,7 @@ def test_money_spent_expected_unknown_and_in_doubt_are_kept_apart() -> None:
 @pytest.mark.parametrize("reason", list(PauseReason))
 def test_every_pause_says_what_to_do(reason: PauseReason) -> None:
     paused = job(JobState.PAUSED, pause=reason, pause_detail="Because \x1b[2Jof it.")
-    assert advice(paused, KEYS).startswith("Because ")
+    assert advice(paused, KEYS).startswith("Because ") == (reason is not PauseReason.TRIAL)  # says the same itself
     assert "\x1b" not in advice(paused, KEYS)
     assert advice(paused, KEYS).endswith(".")
 

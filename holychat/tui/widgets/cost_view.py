@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.widget import Widget
 
-from holychat.catalog.money import bar, money_text
+from holychat.catalog.money import bar, short_money
 from holychat.domain.usage import Cost
 from holychat.text import clean_line
 
@@ -120,8 +120,8 @@ def _limits(limits: Sequence[Limit], width: int, styles: Mapping[str, Style | st
         colour = styles["error" if limit.reached else "warning" if limit.near else "bar"]
         name = f"{limit.name.capitalize()} limit"
         about = "~" if limit.spent.estimated or limit.unsettled.micros else ""
-        told = f"  {about}{limit.percent} % of {money_text(Cost(limit.micros))}"
-        rest = "  held" if limit.reached else f"  {money_text(Cost(limit.left))} left"
+        told = f"  {about}{limit.percent} % of {short_money(Cost(limit.micros))}"
+        rest = "  held" if limit.reached else f"  {short_money(Cost(limit.left))} left"
         rest = rest if width >= _ROOMY else ""
         room = max(4, min(40, width - _LABEL - len(told) - len(rest) - 2))
         filled = min(room, -(-limit.percent * room // 100))
@@ -136,7 +136,7 @@ def _open(overview: Overview, styles: Mapping[str, Style | str]) -> Iterator[Tex
     open_ = overview.unsettled
     if open_.requests:
         unknown = f", {open_.unknown:,} of unknown price" if open_.unknown else ""
-        most = money_text(Cost(open_.micros, estimated=True))
+        most = short_money(Cost(open_.micros, estimated=True))
         told = f"{open_.requests:,} under way or in doubt, {most} at worst{unknown}"
         yield Text.assemble(("Jobs".ljust(_LABEL + 2), styles["name"]), (told, styles["warning"]))
 
@@ -178,7 +178,7 @@ def _days(
         title.append(told, styles["marked"])
         title.append(_fitting(_told(this.spent), width - title.cell_len), styles["muted"])
     yield title
-    scale = money_text(Cost(top)) if top else ""
+    scale = short_money(Cost(top)) if top else ""
     room = len(scale) + 1
     month_days = (overview.last - overview.first).days + 1
     cell = max(1, min(3, (width - room) // month_days))
@@ -222,7 +222,7 @@ def _model(share: Share) -> str:
 
 
 def _cost(spent: Spent) -> str:
-    return money_text(spent.cost) or "unknown"
+    return short_money(spent.cost) or "unknown"
 
 
 def _count(tokens: int) -> str:
