@@ -29,19 +29,9 @@ _CONTENT = re.compile(r'"content"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 
 def read_answer(
-    job: Job,
-    item_id: int,
-    attempt_id: int,
-    provider: Provider,
-    raw: RawReply,
-    costs: Costs,
-    *,
-    input_tokens: int | None,
-    worst_micros: int | None,
-    note: str,
-    may_repair: bool,
-    batch: bool = False,
-) -> Done | Repair | Failed:
+    job: Job, item_id: int, attempt_id: int, provider: Provider, raw: RawReply, costs: Costs, *,
+    input_tokens: int | None, worst_micros: int | None, note: str, may_repair: bool, model: str = "", batch: bool = False,
+) -> Done | Repair | Failed:  # fmt: skip
     """What an answer means for its item; whatever is wrong with it, it is counted.
 
     Args:
@@ -55,12 +45,13 @@ def read_answer(
         worst_micros: What it cost at most.
         note: What a person should know about the document.
         may_repair: Whether an answer that does not fit may be asked for once more.
+        model: Which one was asked; empty: that of the job.
         batch: Whether it came through the provider's batch service, at the prices of that.
     """
     guessed = Bill(input_tokens or len(raw.body) // 4, len(raw.body) // 4, True, worst_micros, True)
     try:
         reply = provider.read(raw)
-        bill = _bill(job, reply, costs, guessed, batch=batch)
+        bill = _bill(job, model or job.spec.model, reply, costs, guessed, batch=batch)
         return _understood(job, item_id, attempt_id, reply, bill, note, may_repair=may_repair)
     except HolychatError as error:
         return Failed(item_id, job.id, Failure.of(error), attempt_id, bill=guessed, partial=legible(raw.body))
@@ -97,17 +88,17 @@ def legible(partial: bytes) -> str | None:
     return None
 
 
-def _bill(job: Job, reply: Reply, costs: Costs, guessed: Bill, *, batch: bool) -> Bill:
+def _bill(job: Job, model: str, reply: Reply, costs: Costs, guessed: Bill, *, batch: bool) -> Bill:
     usage = reply.usage
     estimated = usage.estimated
     given, made = usage.input_tokens, usage.output_tokens
     if given is None or made is None:
         estimated = True
         given = guessed.input_tokens if given is None else given
-        made = costs.tokens.text(reply.text + reply.reasoning, job.spec.model) if made is None else made
+        made = costs.tokens.text(reply.text + reply.reasoning, model) if made is None else made
     whole = Usage(given, made, usage.cached_input_tokens, usage.reasoning_tokens, estimated)
     price = costs.accounting.batch_price if batch else costs.accounting.price
-    cost = price(job.spec.provider, job.spec.model, whole)
+    cost = price(job.spec.provider, model, whole)
     if cost is None:
         return Bill(given, made, estimated, None, False)
     return Bill(given, made, estimated, cost.micros, cost.estimated)

@@ -112,6 +112,8 @@ class _Tally:
     sampled: int = 0
     parts: int = 0
     requests: int = 0
+    others: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Tokens in and out of ready-made requests, by model where that is not the job's."""
     long: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     read_bytes: dict[str, int] = field(default_factory=dict)
@@ -185,11 +187,15 @@ class _Tally:
 
     def _ready_made(self, body: str) -> None:
         request = requests.body_request(body)
-        tokens = sum(self.measure(message.text) + 4 for message in request.messages)
+        given = sum(self.measure(message.text) + 4 for message in request.messages)
+        made = min(request.max_tokens or 400, 400)
         self.documents += 1
         self.requests += 1
-        self.input_tokens += tokens
-        self.output_tokens += min(request.max_tokens or 400, 400)
+        self.input_tokens += given
+        self.output_tokens += made
+        if request.model and request.model != self.spec.model:
+            before = self.others.get(request.model, (0, 0))
+            self.others[request.model] = (before[0] + given, before[1] + made)
 
     def _read(self, document: Document) -> None:
         try:
@@ -238,11 +244,22 @@ def estimate(
     return _told(tally, prices, known, window, whole=whole)
 
 
+def _cost(price: Callable[[str, str, Usage], Cost | None], tally: _Tally) -> Cost | None:
+    """What all of it costs; None: the price of one of the models is unknown."""
+    given, made = (sum(tokens[place] for tokens in tally.others.values()) for place in (0, 1))
+    own = (tally.input_tokens - given, tally.output_tokens - made)
+    asked = tally.others if tally.others and not any(own) else tally.others | {tally.spec.model: own}
+    costs = [price(tally.spec.provider, model, Usage(*tokens, estimated=True)) for model, tokens in asked.items()]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    return Cost(sum(cost.micros for cost in known), any(cost.estimated for cost in known))
+
+
 def _told(tally: _Tally, prices: Prices, known: Known, window: int | None, *, whole: bool) -> Estimate:
     spec = tally.spec
     rate = known.requests_per_minute or spec.limits.requests_per_minute
-    usage = Usage(tally.input_tokens, tally.output_tokens, estimated=True)
-    live = prices.cost_of(spec.provider, spec.model, usage)
+    live = _cost(prices.cost_of, tally)
     warnings = _warnings(spec, tally, live, window, known.assumed_context)
     if not whole:
         warnings.append("Counting was stopped: there are more documents.")
@@ -252,7 +269,7 @@ def _told(tally: _Tally, prices: Prices, known: Known, window: int | None, *, wh
         input_tokens=tally.input_tokens,
         output_tokens=tally.output_tokens,
         live=live,
-        batch=prices.batch_cost_of(spec.provider, spec.model, usage),
+        batch=_cost(prices.batch_cost_of, tally),
         seconds=_seconds(spec, tally.requests, rate, spec.limits.concurrency or known.concurrency),
         rate_known=rate is not None,
         sampled=tally.sampled,

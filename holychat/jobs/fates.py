@@ -70,6 +70,7 @@ class Fates:
             input_tokens=item.input_tokens,
             worst_micros=item.worst_micros,
             note=item.note,
+            model=item.request.model,
             may_repair=run.job.spec.recipe.kind is Kind.EXTRACT and item.repairs == 0 and run.active,
         )
         bill = answer.bill

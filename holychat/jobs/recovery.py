@@ -87,6 +87,7 @@ async def _read(
             input_tokens=None,
             worst_micros=answer.worst_micros,
             note="",
+            model=answer.model,
             may_repair=False,
         )
         assert not isinstance(read, Repair)

@@ -190,6 +190,10 @@ class JobRun:
         """What it costs at most, the way it goes."""
         return item.worst_micros if self.goes_live(item) else item.batch_micros
 
+    def own_model(self, item: Ready) -> str:
+        """The model of a request that names another one than the job; "" where it does not."""
+        return "" if item.request.model == self.job.spec.model else item.request.model
+
     def make_room(self) -> None:
         """Parts of a document that was begun are to be read: forget documents that may not begin and are in the way."""
         if not self.wants() and not self._begun and not self._door.is_open(quiet=self.is_quiet):

@@ -167,7 +167,7 @@ class Sender:
 
     async def _attempt(self, run: JobRun, item: Ready, slot: Slot) -> None:
         try:
-            entry = Sending(item.item_id, item.worst_micros, item.request_sha256, item.sha256)
+            entry = Sending(item.item_id, item.worst_micros, item.request_sha256, item.sha256, run.own_model(item))
             attempt_id = await self._writer.sending(entry)
         except StoreError:
             slot.release(None)

@@ -40,8 +40,8 @@ UPDATE items SET state = 'sending', attempts = attempts + 1, reserved_micros = ?
 WHERE id = ? AND {_when(ItemState.PENDING, ItemState.SENDING)} AND waiting_for = 0 AND {_RUNNING} RETURNING id
 """  # noqa: S608
 _ATTEMPT = """
-INSERT INTO attempts (item_id, number, owner, request_sha256, worst_micros, sent_ms)
-VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE item_id = ?1), ?2, ?3, ?4, ?5) RETURNING id
+INSERT INTO attempts (item_id, number, owner, request_sha256, worst_micros, model, sent_ms)
+VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE item_id = ?1), ?2, ?3, ?4, ?5, ?6) RETURNING id
 """
 _RECEIVE = f"""
 UPDATE items SET state = 'received', reserved_micros = 0, request_id = ?, elapsed_ms = ?, updated_ms = ?
@@ -167,7 +167,7 @@ def _send(connection: Connection, rows: Sequence[Sending], written: Written, own
     }
     leaving = [row for row in rows if row.item_id in may]
     attempts = connection.executemany(
-        _ATTEMPT, [(row.item_id, owner, row.request_sha256, row.worst_micros, now_ms) for row in leaving]
+        _ATTEMPT, [(row.item_id, owner, row.request_sha256, row.worst_micros, row.model, now_ms) for row in leaving]
     )
     for row, (attempt_id,) in zip(leaving, list(attempts), strict=True):
         written.attempts[row.item_id] = attempt_id

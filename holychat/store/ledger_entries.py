@@ -28,6 +28,8 @@ class Sending(NamedTuple):
     request_sha256: str
     sha256: str
     """Of the document's text."""
+    model: str = ""
+    """Where it is not that of the job."""
 
 
 class Received(NamedTuple):

@@ -61,6 +61,8 @@ class Unread(NamedTuple):
     body: bytes
     request_id: str
     worst_micros: int | None
+    model: str
+    """Where it is not that of the job."""
 
 
 def at_work(connection: Connection) -> list[int]:
@@ -312,14 +314,14 @@ def unread(connection: Connection, most: int) -> list[Unread]:
     """Answers that were kept and never read."""
     rows = connection.execute(
         """
-        SELECT i.id, i.job_id, a.id, a.status, a.raw, a.request_id, a.worst_micros
+        SELECT i.id, i.job_id, a.id, a.status, a.raw, a.request_id, a.worst_micros, a.model
         FROM items AS i JOIN jobs AS j ON j.id = i.job_id AND j.deleted = 0
         JOIN attempts AS a ON a.id = (SELECT max(b.id) FROM attempts AS b WHERE b.item_id = i.id)
         WHERE i.state = 'received' ORDER BY i.id LIMIT ?
         """,
         (most,),
     )
-    return [Unread(row[0], row[1], row[2], row[3] or 200, row[4] or b"", row[5], row[6]) for row in rows]
+    return [Unread(row[0], row[1], row[2], row[3] or 200, row[4] or b"", *row[5:]) for row in rows]
 
 
 # The end

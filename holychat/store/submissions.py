@@ -39,6 +39,8 @@ class UnderWay(NamedTuple):
     repairs: int
     faults: int
     note: str
+    model: str
+    """Where it is not that of the job."""
 
 
 def add(connection: Connection, new: Submission) -> int:
@@ -218,7 +220,7 @@ def under_way(
     values: tuple[Any, ...] = () if item_ids is None else (msgspec.json.encode(list(item_ids)).decode(),)
     rows = connection.execute(
         f"""
-        SELECT i.id, a.id, a.worst_micros, i.repairs, i.faults, i.note
+        SELECT i.id, a.id, a.worst_micros, i.repairs, i.faults, i.note, a.model
         FROM items AS i JOIN attempts AS a ON a.id = (SELECT max(b.id) FROM attempts AS b WHERE b.item_id = i.id)
         WHERE i.submission_id = ? AND i.state = 'sending' {among} ORDER BY i.id LIMIT ?
         """,  # noqa: S608

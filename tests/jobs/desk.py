@@ -39,8 +39,11 @@ class Desk:
         self._paths = Paths.resolve({"HOLYCHAT_HOME": str(folder / "home")})
         provider = ProviderSettings(kind="openai", base_url=url, model="m", needs_key=False)
         price = PriceSettings(input=Decimal(1), output=Decimal(2))
+        dear = PriceSettings(input=Decimal(100), output=Decimal(200))
         rate = JobSettings(requests_per_minute={"here": 600_000.0}, **settings.pop("jobs", {}))
-        self._settings = Settings(providers={"here": provider}, prices={"here": {"m": price}}, jobs=rate, **settings)
+        self._settings = Settings(
+            providers={"here": provider}, prices={"here": {"m": price, "dear": dear}}, jobs=rate, **settings
+        )
         self.services: Services
         self.window: Database
         """The same history as another process has it open."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.domain.jobs import ItemState, JobLimits, JobState, Kind, PauseReason, Recipe, Source, SourceKind
+from holychat.domain.usage import Cost
 from holychat.jobs import commands
 from holychat.store.item_moves import Chosen
 from tests.jobs.desk import SUMMARIZE, Desk, answer, echo, now_ms
@@ -16,6 +18,26 @@ if TYPE_CHECKING:
 
 DONE, FAILED, IN_DOUBT, PENDING = ItemState.DONE, ItemState.FAILED, ItemState.IN_DOUBT, ItemState.PENDING
 ENDED = (JobState.FINISHED, JobState.FINISHED_WITH_ERRORS)
+
+
+async def test_a_ready_made_request_costs_what_its_own_model_costs(tmp_path: Path, loopback: Loopback) -> None:
+    loopback.chat(answer("short", 10, 50))
+    async with Desk(tmp_path, loopback.base_url) as desk:
+        body = {"model": "dear", "max_tokens": 50, "messages": [{"role": "user", "content": "hello"}]}
+        lines = [
+            {"custom_id": f"c{n}", "method": "POST", "url": "/v1/chat/completions", "body": body} for n in range(5)
+        ]
+        file = tmp_path / "requests.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        limits = JobLimits(budget_micros=50_000)
+        sources = (Source(SourceKind.REQUESTS, str(file)),)
+        job_id = await desk.order(file, Recipe(Kind.REQUESTS), limits, sources=sources)
+        assert (await desk.services.jobs.estimate(job_id)).live == Cost(5 * (6 * 100 + 50 * 200), estimated=True)
+        await desk.work()
+        job = await desk.job(job_id)
+        # 10 tokens at 100 and 50 at 200 dollars a million each: the fifth one does not fit any more.
+        assert (job.pause, job.money.spent, len(loopback.requests)) == (PauseReason.BUDGET, 44_000, 4)
+        assert desk.sql("SELECT model, micros FROM spending") == [("dear", 44_000)]
 
 
 async def test_a_budget_is_never_overrun_and_more_money_goes_on(tmp_path: Path, loopback: Loopback) -> None:

@@ -75,7 +75,7 @@ def test_only_items_that_are_being_sent_go_with_a_submission(database: Database)
         submissions.take_items(c, number, [(1, "a note"), (2, "")])  # type: ignore[arg-type]
         return submissions.under_way(c, number)  # type: ignore[arg-type]
 
-    assert database.write_now(work) == [submissions.UnderWay(1, 1, None, 0, 0, "a note")]
+    assert database.write_now(work) == [submissions.UnderWay(1, 1, None, 0, 0, "a note", "")]
 
 
 def test_what_was_found_out_about_a_provider_grows_old(database: Database) -> None:

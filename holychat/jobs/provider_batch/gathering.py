@@ -55,9 +55,9 @@ class Gathering:
         bounds = self._bounds
         return not self.rows or (len(self.rows) < bounds.max_lines and self.size + len(line) <= bounds.max_bytes)
 
-    def add(self, line: bytes, item: Ready, worst_micros: int | None) -> None:
-        """One more request; `flush` writes it."""
-        entry = Sending(item.item_id, worst_micros, item.request_sha256, item.sha256)
+    def add(self, line: bytes, item: Ready, worst_micros: int | None, model: str = "") -> None:
+        """One more request, and its model where that is not the job's; `flush` writes it."""
+        entry = Sending(item.item_id, worst_micros, item.request_sha256, item.sha256, model)
         self.rows.append(Gathered(entry, item.input_tokens, item.note))
         self.tokens += item.input_tokens
         self.size += len(line)

@@ -139,6 +139,7 @@ class Reader:
             input_tokens=None,
             worst_micros=item.worst_micros,
             note=item.note,
+            model=item.model,
             may_repair=self._may_repair(item),
             batch=True,
         )

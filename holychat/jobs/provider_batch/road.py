@@ -64,8 +64,7 @@ class BatchRoad:
             try:
                 await self._turn()
             except OSError as error:
-                detail = f"Requests for a batch cannot be written: {error.strerror or error}"
-                self._desk.pause(self.run_, PauseReason.STORE, detail)
+                self._desk.pause(self.run_, PauseReason.STORE, no_file(error))
 
     def drop(self) -> None:
         """Hand nothing over: what was gathered waits in the database."""
@@ -107,7 +106,7 @@ class BatchRoad:
             run.in_flight -= 1
             run.away += 1
             self.gathered += 1
-            gathering.add(line, item, worst)
+            gathering.add(line, item, worst, run.own_model(item))
             await gathering.flush()
         if self.gathered and run.active and self._nothing_more():
             await self._hand_over()
@@ -138,6 +137,11 @@ class BatchRoad:
         for gathering in gatherings:
             # Once begun it goes on, whatever becomes of this road: the database follows each step of it.
             await asyncio.shield(self._desk.hand_over(self.run_, gathering, self._service))
+
+
+def no_file(error: OSError) -> str:
+    """Why a job is paused whose requests cannot be kept."""
+    return f"The requests for a batch cannot be written: {error.strerror or error}. Make room, then resume."
 
 
 def pause_reason(error: HolychatError) -> PauseReason | None:
