@@ -208,8 +208,7 @@ class FrameworkApp(App[int]):
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys back until something can take them; Textual would lose them, or let later ones overtake them."""
-        if self._early_keys is not None and isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
-            self._early_keys.append(event)
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded and self._held_back(event):
             return
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
             self.before_typing(event)
@@ -227,14 +226,18 @@ class FrameworkApp(App[int]):
         """It is open: let the keys go once it is shown and has the focus."""
         self.call_after_refresh(self.call_later, self.release_early_keys)
 
+    def _held_back(self, event: events.Key | events.Paste) -> bool:
+        if self._early_keys is not None:
+            self._early_keys.append(event)
+        return self._early_keys is not None
+
     async def release_early_keys(self) -> None:
         """Let the keys that were held back through, in their order; call it in the app's own message loop."""
         early, self._early_keys = self._early_keys or [], None
         starting, self._starting = self._starting, False
         for event in early:
-            if self._early_keys is not None:  # one of them opens something else, which the rest is for
-                self._early_keys.append(event)
-                continue
+            if self._held_back(event):
+                continue  # one of them opens something else, which the rest is for
             # The terminal still turned Enter into a line feed when this was typed.
             enter = starting and isinstance(event, events.Key) and event.key == "ctrl+j"
             await super().on_event(events.Key("enter", "\r") if enter else event)
