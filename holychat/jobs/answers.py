@@ -30,7 +30,8 @@ _CONTENT = re.compile(r'"content"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 def read_answer(
     job: Job, item_id: int, attempt_id: int, provider: Provider, raw: RawReply, costs: Costs, *,
-    input_tokens: int | None, worst_micros: int | None, note: str, may_repair: bool, model: str = "", batch: bool = False,
+    input_tokens: int | None, worst_micros: int | None, note: str, may_repair: bool,
+    model: str = "", batch: bool = False,
 ) -> Done | Repair | Failed:  # fmt: skip
     """What an answer means for its item; whatever is wrong with it, it is counted.
 
