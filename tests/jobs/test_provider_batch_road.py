@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,3 +183,54 @@ async def test_an_engine_that_stays_and_one_that_comes_later_share_one_batch(
             await desk.until_state(job_id, JobState.FINISHED)
         assert server.created == 1
         desk.assert_accounts_agree(job_id)
+
+
+async def test_a_folder_that_cannot_be_written_pauses_the_job_and_nothing_is_handed_over(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    async with BatchDesk(tmp_path, server) as desk:
+        job_id = await desk.order_low(3)
+        folder = tmp_path / "home" / "data" / "batches"
+        folder.write_text("in the way")
+        async with desk.engine():
+            job = await desk.until_state(job_id, JobState.PAUSED)
+            assert job.pause is PauseReason.STORE
+            assert await desk.states(job_id) == [ItemState.PENDING] * 3
+            folder.unlink()
+            await desk.command(lambda c: commands.resume(c, job_id, None, now_ms()))
+            await desk.until_state(job_id, JobState.FINISHED)
+        assert server.created == 1
+        desk.assert_accounts_agree(job_id)
+
+
+async def test_a_file_that_cannot_be_finished_pauses_the_job_and_its_documents_wait_again(
+    server: BatchServer, tmp_path: Path
+) -> None:
+    async with BatchDesk(tmp_path, server) as desk:
+        job_id = await desk.order_low(1)
+        # Whoever gathers never finds again what it wrote.
+        folder = tmp_path / "home" / "data" / "batches"
+        taking = asyncio.create_task(_take_away(folder))
+        async with desk.engine():
+            job = await desk.until_state(job_id, JobState.PAUSED)
+            assert job.pause is PauseReason.STORE
+            await desk.until(job_id, lambda job: job.counts.of(ItemState.PENDING) == 1)
+            await taking
+            assert [row.state for row in desk.submissions(job_id)] == [SubmissionState.REFUSED]
+            await desk.command(lambda c: commands.resume(c, job_id, None, now_ms()))
+            await desk.until_state(job_id, JobState.FINISHED)
+        assert server.created == 1
+        desk.assert_accounts_agree(job_id)
+
+
+async def _take_away(folder: Path) -> None:
+    """Take away the first file that is begun there."""
+
+    def find() -> bool:
+        found = list(folder.glob("*.part"))
+        for part in found:
+            part.unlink()
+        return bool(found)
+
+    while not find():  # noqa: ASYNC110  # a condition with no event
+        await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from holychat.jobs.provider_batch.files import BatchFiles
 from holychat.jobs.provider_batch.handing import Handing
 from holychat.jobs.provider_batch.harvest import clean
 from holychat.jobs.provider_batch.keeper import Keeper
-from holychat.jobs.provider_batch.road import BatchRoad, pause_reason
+from holychat.jobs.provider_batch.road import BatchRoad, no_file, pause_reason
 from holychat.jobs.provider_batch.words import wait_words
 from holychat.store import ledger_jobs, submissions
 from holychat.store.ledger import write_entries
@@ -189,6 +189,8 @@ class ProviderBatches:
                 run.forget(gathered.entry.item_id, ended=False)
             if row is None:
                 gathering.drop()
+            if handing.trouble is not None:
+                self.pause(run, PauseReason.STORE, no_file(handing.trouble))
             run.again()
 
     # For keepers

@@ -40,12 +40,14 @@ class Handing:
         """Items that go with it."""
         self.over_limit = False
         """Some could cost more than may be spent on everything."""
+        self.trouble: OSError | None = None
+        """Why there is no file: the disk takes no more. Who looks after the batch gives its items back."""
 
     async def submission(self) -> Submission | None:
         """Write everything down and give the file its name; None where no item could go.
 
         Raises:
-            OSError: The file cannot be finished; its items wait for the next worker to give them back.
+            OSError: The file cannot be written; nothing else is, either.
         """
         rows = self._gathering.rows
         await self._gathering.close()
@@ -60,7 +62,11 @@ class Handing:
         kept = [row.entry.item_id in self.sent for row in rows]
         if not self.sent:
             return await self._resized(0, 0)
-        size = await asyncio.to_thread(self._files.place, self._gathering.token, kept)
+        try:
+            size = await asyncio.to_thread(self._files.place, self._gathering.token, kept)
+        except OSError as error:
+            self.trouble = error
+            size = self._gathering.size
         return await self._resized(size, sum(row.tokens for row in rows if row.entry.item_id in self.sent))
 
     async def _write(self, rows: Sequence[Gathered]) -> None:
