@@ -42,6 +42,7 @@ model = "quota-model"
 
 [jobs]
 idle_seconds = {idle}
+assumed_context = {context}
 
 [jobs.requests_per_minute]
 quota = 600000
@@ -76,11 +77,11 @@ class DeskHome:
         server: The provider.
         base_url: How the provider is reached, where that is not directly.
         idle_seconds: How long a worker stays without work.
-        more: Further settings, TOML.
+        context: Tokens that the model takes; longer documents are split.
     """
 
     def __init__(
-        self, folder: Path, server: QuotaServer, *, base_url: str = "", idle_seconds: float = 60.0, more: str = ""
+        self, folder: Path, server: QuotaServer, *, base_url: str = "", idle_seconds: float = 60.0, context: int = 8192
     ) -> None:
         self.folder = folder
         self.home = folder / "home"
@@ -92,11 +93,13 @@ class DeskHome:
         }  # fmt: skip
         config = self.home / "config" / "config.toml"
         config.parent.mkdir(parents=True)
-        config.write_text(CONFIG.format(url=base_url or server.base_url, idle=idle_seconds) + more, encoding="utf-8")
+        url = base_url or server.base_url
+        config.write_text(CONFIG.format(url=url, idle=idle_seconds, context=context), encoding="utf-8")
         self.paths = Paths.resolve({"HOLYCHAT_HOME": str(self.home)})
         self.database = Database.open(self.paths.database)
         self.allowed: Counter[str] = Counter()
         """How often the person had each item sent again."""
+        self._parts_allowed: Counter[int] = Counter()
         self._done: dict[str, str] = {}
         self._made = 0
 
@@ -158,6 +161,8 @@ class DeskHome:
         for row in self.rows(job_id):
             if row.state == ItemState.IN_DOUBT:
                 self.allowed[row.item] += 1
+        for _, item_id, _, _, state in self._tree(job_id):
+            self._parts_allowed[item_id] += state == ItemState.IN_DOUBT
         return self.database.write_now(lambda c: commands.retry(c, Chosen(job_id, (ItemState.IN_DOUBT,)), now_ms()))
 
     def pause(self, job_id: int) -> None:
@@ -210,6 +215,23 @@ class DeskHome:
         self._sound(job_id, rows)
         return ledger
 
+    def check_trees(self, job_id: int) -> None:
+        """What must hold of documents that are split: every part and merge was sent once, or as often as allowed."""
+        accepted = self.server.ledger().accepted
+        sums: dict[str, list[int]] = {}
+        for key, item_id, attempts, answered, state in self._tree(job_id):
+            open_now, where = state in ("sending", "in_doubt"), f"{key}, item {item_id}, {state}: {attempts} attempts"
+            assert attempts <= 1 + self._parts_allowed[item_id], f"sent again without being asked to: {where}"
+            assert attempts - answered <= self._parts_allowed[item_id] + open_now, where
+            both = sums.setdefault(_MARKER.findall(key)[-1], [0, 0])
+            both[0] += answered
+            both[1] += attempts
+        for item, (answered, attempts) in sums.items():
+            assert answered <= accepted.get(item, 0) <= attempts, f"{item}: {answered} {accepted.get(item)} {attempts}"
+
+    def _tree(self, job_id: int) -> list[tuple[str, int, int, int, str]]:
+        return self.database.read_now(lambda c: c.execute(_TREE, (job_id,)).fetchall())
+
     def _sound(self, job_id: int, rows: list[Row]) -> None:
         """The file is whole, its counts are the items, and its index has each result once."""
         connection = apsw.Connection(str(self.paths.database), flags=apsw.SQLITE_OPEN_READWRITE)
@@ -253,6 +275,11 @@ SELECT i.id, i.source_key, i.state,
        (SELECT count(*) FROM attempts AS a WHERE a.item_id = i.id AND a.outcome = 'answered'),
        (SELECT t.result FROM item_texts AS t WHERE t.item_id = i.id)
 FROM items AS i WHERE i.job_id = ? AND i.parent_id IS NULL ORDER BY i.ordinal
+"""
+_TREE = """
+SELECT i.source_key, i.id, (SELECT count(*) FROM attempts AS a WHERE a.item_id = i.id),
+       (SELECT count(*) FROM attempts AS a WHERE a.item_id = i.id AND a.outcome = 'answered'), i.state
+FROM items AS i WHERE i.job_id = ?
 """
 _INDEXED = """
 SELECT d.item_id, count(*) FROM documents AS d JOIN items AS i ON i.id = d.item_id WHERE i.job_id = ? GROUP BY d.item_id

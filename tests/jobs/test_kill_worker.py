@@ -77,3 +77,31 @@ def _settle(desk: DeskHome, forks: Forks, job_id: int, chance: random.Random) ->
     assert {row.state for row in desk.rows(job_id)} == {ItemState.DONE}
     assert len(desk.rows(job_id)) == _DOCUMENTS
     return kills
+
+
+@pytest.mark.timeout(240)
+def test_parts_of_long_documents_are_sent_once_however_often_the_worker_is_killed(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    with (
+        QuotaServer(latency_ms=(12, 0.6)) as server,
+        DeskHome(tmp_path, server, context=1024) as desk,
+        Forks(desk.environ, tmp_path / "said") as forks,
+    ):
+        folder = desk.documents(6)
+        for file in folder.iterdir():
+            file.write_text(f"A sentence of {file.stem} that says little. " * 350, encoding="utf-8")
+        job_id = desk.order(folder, JobLimits(concurrency=_AT_ONCE))
+        kills = 0
+        while desk.job(job_id).state is not JobState.FINISHED:
+            assert not desk.ended(job_id) or desk.retry_doubts(job_id), desk.job(job_id)
+            worker = forks.start("worker", "--stay")
+            if kills < 30:
+                _live_for_a_while(desk, job_id, chance)
+            else:
+                desk.wait_until_ended(job_id)
+            worker.kill()
+            kills += 1
+            desk.check_trees(job_id)
+        assert kills > 10
+        assert {row.state for row in desk.rows(job_id)} == {ItemState.DONE}
+        assert desk.job(job_id).counts.parts[ItemState.DONE] >= 6 * 3
