@@ -45,11 +45,11 @@ class Plan:
     """Seconds from the end of validation until the end."""
     shuffle: bool = False
     bad_lines: frozenset[str] = frozenset()
-    """custom_ids, or words of requests, that get a 400 and stand in the error file."""
+    """custom_ids, or words of requests with a blank among them, that get a 400 and stand in the error file."""
     lost_lines: frozenset[str] = frozenset()
-    """custom_ids, or words of requests, that stand in neither file."""
+    """custom_ids, or words of requests with a blank among them, that stand in neither file."""
     busy_lines: frozenset[str] = frozenset()
-    """Last words of requests that get a 500 and stand in the error file, each time."""
+    """Words of requests, with a blank among them, that get a 500 and stand in the error file, each time."""
     most_lines: int | None = None
     """A batch with more is rejected, because too many tokens would wait."""
     omit_error_file_id: bool = False
@@ -230,11 +230,11 @@ class BatchServer:
         for line in lines[:cut]:
             name = line["custom_id"]
             words = line["body"]["messages"][-1]["content"]
-            if name in batch.plan.lost_lines or any(lost in words for lost in batch.plan.lost_lines):
+            if name in batch.plan.lost_lines or _speaks_of(words, batch.plan.lost_lines):
                 continue
-            if any(busy in words for busy in batch.plan.busy_lines):
+            if _speaks_of(words, batch.plan.busy_lines):
                 bad.append(_line(name, 500, {"error": {"message": "Something broke.", "type": "server_error"}}))
-            elif name in batch.plan.bad_lines or any(bad_one in words for bad_one in batch.plan.bad_lines):
+            elif name in batch.plan.bad_lines or _speaks_of(words, batch.plan.bad_lines):
                 bad.append(
                     _line(name, 400, {"error": {"message": "This line is bad.", "type": "invalid_request_error"}})
                 )
@@ -378,6 +378,10 @@ def reply_to(body: dict[str, Any]) -> dict[str, Any]:
 def _line(custom_id: str, status: int, body: dict[str, Any]) -> dict[str, Any]:
     response = {"status_code": status, "request_id": f"req-{custom_id}", "body": body}
     return {"id": f"line-{custom_id}", "custom_id": custom_id, "response": response, "error": None}
+
+
+def _speaks_of(words: str, wanted: frozenset[str]) -> bool:
+    return any(" " in one and one in words for one in wanted)
 
 
 def _jsonl(lines: list[dict[str, Any]]) -> bytes:
