@@ -73,7 +73,7 @@ def _unpriced(model: ModelReport) -> bool:
 
 
 def _milliseconds(value: float | None) -> str:
-    return _NONE if value is None else f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    return _NONE if value is None else f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
 
 
 def _rate(value: float | None) -> str:

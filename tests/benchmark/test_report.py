@@ -30,7 +30,7 @@ def made(live: list[Sample] = LIVE, batch: list[Sample] = BATCH, model: str = "g
 def test_a_table_sets_the_roads_side_by_side() -> None:
     text = "\n".join(tables(made()))
     rows = {line[:26].strip(): line[26:].split() for line in text.splitlines()}
-    assert rows["time to first token, p50"] == ["48", "ms", "-"]
+    assert rows["time to first token, p50"] == ["48.0", "ms", "-"]
     assert rows["end to end, p95"] == ["2,340", "ms", "1,890", "ms", "0.81x"]
     assert rows["requests/min"] == ["25.0", "2,044", "81.77x"]
     assert rows["cost per 1,000 requests"] == ["$0.15", "$0.15", "1.00x"]
