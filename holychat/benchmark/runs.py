@@ -88,12 +88,13 @@ async def price_of(services: Services, plan: Plan) -> Price:
     price = Price(micros, unknown, room)
     if room is None or price.is_free:
         return price
-    if unknown:
+    if unknown and plan.budget_micros is not None:
         raise UsageError(
-            f"The price of {unknown[0]} is not known, so no budget or limit can be kept",
+            f"The price of {unknown[0]} is not known, so no budget can be kept",
             "Write it into [prices] of config.toml, or leave the budget out.",
         )
-    if not any(_one_fits(services, plan, model, room) for model in plan.models):
+    # Under a limit per day or month what has no known price is held only where that is reached, as in a chat.
+    if not any(_one_fits(services, plan, model, room) for model in plan.models) and not (unknown and room > 0):
         what = f"Not one request fits into the {money_text(Cost(max(0, room)))} that may be spent"
         kind = UsageError if room == plan.budget_micros else LimitReached
         raise kind(what, "A larger --budget, a limit that leaves more, or shorter answers (--max-tokens) would help.")
@@ -126,7 +127,9 @@ class _Run:
         self._spent = Spent()
         self._failure: HolychatError | None = None
         legs = [(model, count) for model in plan.models for count in (plan.live_count, plan.count)]
-        self._weights = [_leg_worst(services, plan, model, count) or 0 for model, count in legs]
+        worsts = [_leg_worst(services, plan, model, count) for model, count in legs]
+        self._unpriced = {model for (model, _), worst in zip(legs, worsts, strict=True) if worst is None}
+        self._weights = [worst or 0 for worst in worsts]
 
     async def run(self) -> Report:
         began = datetime.now(UTC)
@@ -180,7 +183,7 @@ class _Run:
         """The next leg. What may be spent is shared out by worst cases; what one leaves over, the others get."""
         allowance = None
         weights, self._weights = self._weights, self._weights[1:]
-        if self._left is not None:
+        if self._left is not None and model not in self._unpriced:
             allowance = self._left * weights[0] // sum(weights) if sum(weights) else self._left
         return Cargo(self._plan.provider, model, self._plan.requests(model, count), allowance)
 

@@ -161,7 +161,17 @@ def test_a_limit_per_day_holds_it(bench: Bench) -> None:
     assert first.status == 0, first.error
     assert 0 < first.json["spent_micros"] <= 2000
     bench.configure("[limits]\nday = 0.0001")
-    assert bench.run(*bench.command("-n", "5", "--yes")).status == 2
+    for model in ("alpha", "beta"):
+        held = bench.run(*bench.command("-m", model, "-n", "5", "--yes"))
+        assert held.status == 2
+        assert "Not one request fits" in held.error
+
+
+def test_a_limit_that_is_not_reached_lets_an_unknown_price_pass_as_in_a_chat(bench: Bench) -> None:
+    bench.configure("[limits]\nday = 1.0")
+    done = bench.run(*bench.command("-m", "alpha", "-m", "beta", "-n", "5", "--yes", "--json"))
+    assert done.status == 0, done.error
+    assert [model["batch"]["answered"] for model in done.json["models"]] == [5, 5]
 
 
 def test_figures_are_saved_compared_and_drawn(bench: Bench, tmp_path: Path) -> None:
