@@ -124,7 +124,8 @@ HEAVY = {"textual", "httpx", "aiohttp", "keyring", "apsw", "openai", "rich", "ma
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["ask", "--help"], ["history", "--help"], ["batch", "--help"]]
+    "arguments",
+    [["--version"], ["--help"], ["ask", "--help"], ["history", "--help"], ["batch", "--help"], ["bench", "--help"]],
 )
 def test_version_and_help_load_nothing_heavy(arguments: list[str]) -> None:
     code = f"from holychat.cli.frame import run\nassert run({arguments!r}) == 0"
