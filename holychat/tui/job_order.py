@@ -15,6 +15,7 @@ from holychat.tui.files import absolute, existing_path, path_from
 from holychat.tui.job_words import KIND_NAMES, recipe_words
 
 _MOST_DOLLARS = 1_000_000
+_MOST_AT_ONCE = 1000
 _LONGEST_SCHEMA = 1024 * 1024
 _RECORDS = {".csv": SourceKind.CSV, ".jsonl": SourceKind.JSONL, ".ndjson": SourceKind.JSONL}
 
@@ -34,6 +35,10 @@ class Order:
     model: str = ""
     priority: Priority = Priority.MEDIUM
     budget: str = ""
+    concurrency: str = ""
+    """Requests at once at most; empty: found out."""
+    out: str = ""
+    """File or folder for the results; empty: none."""
 
     def spec(self) -> JobSpec:
         """The job that is meant; blocking, since it looks at the files.
@@ -47,7 +52,8 @@ class Order:
         sources = sources_from(self.where, self.column.strip())
         if any(source.kind is SourceKind.REQUESTS for source in sources):
             recipe = Recipe(Kind.REQUESTS)
-        limits = JobLimits(budget_micros=micros_from(self.budget))
+        limits = JobLimits(budget_micros=micros_from(self.budget), concurrency=concurrency_from(self.concurrency))
+        out, out_format = out_from(self.out)
         return JobSpec(
             name=name_of(sources, recipe),
             recipe=recipe,
@@ -56,6 +62,8 @@ class Order:
             model=self.model,
             priority=self.priority,
             limits=limits,
+            out=out,
+            out_format=out_format,
         )
 
     def _recipe(self) -> Recipe:
@@ -89,6 +97,8 @@ def order_of(spec: JobSpec) -> Order:
         model=spec.model,
         priority=spec.priority,
         budget="" if budget is None else f"{budget / 1_000_000:.6f}".rstrip("0").rstrip("."),
+        concurrency=str(spec.limits.concurrency or ""),
+        out=spec.out,
     )
 
 
@@ -189,6 +199,44 @@ def micros_from(text: str) -> int | None:
     if not 0 <= value <= _MOST_DOLLARS:
         raise UsageError(f"“{clean_line(text, 40)}” is no budget", "Dollars, such as 2.50; empty for no limit.")
     return round(value * 1_000_000)
+
+
+def concurrency_from(text: str) -> int | None:
+    """Requests at once; None for nothing.
+
+    Raises:
+        UsageError: It is no such number.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST_AT_ONCE:
+        raise UsageError(f"“{clean_line(text, 40)}” requests at once?", f"1 to {_MOST_AT_ONCE:,}; empty: found out.")
+    return int(text)
+
+
+def out_from(text: str) -> tuple[str, str]:
+    """Where results shall be written and in which format: a file by its ending, or a folder; "" twice for nowhere.
+
+    Raises:
+        UsageError: They cannot be written there.
+    """
+    if not text.strip():
+        return "", ""
+    from holychat.jobs.export import FILES, format_of
+
+    typed, target = os.path.expanduser(text.strip()), absolute(path_from(text))
+    try:
+        form = format_of(typed)
+    except UsageError as error:
+        raise UsageError(error.title, "End it in .jsonl, .csv or .md; a name without an ending is a folder.") from None
+    if form != FILES and os.path.lexists(target):
+        raise UsageError(f"{clean_line(text, 120)} is there already", "Choose another name under “Write to”.")
+    if form != FILES and not target.parent.is_dir():
+        raise UsageError(
+            f"There is no folder {clean_line(str(target.parent), 120)}", "Make it first, or choose another."
+        )
+    return str(target), form
 
 
 def name_of(sources: tuple[Source, ...], recipe: Recipe) -> str:

@@ -115,13 +115,15 @@ def counts_words(job: Job) -> list[tuple[str, str]]:
         whole = f"all {number(total)} done" if total > 1 else "done"
     pieces = [(whole, "text")]
     failed, doubt = counts.of(ItemState.FAILED), counts.of(ItemState.IN_DOUBT)
-    left_out = counts.of(ItemState.SKIPPED)
+    left_out, cancelled = counts.of(ItemState.SKIPPED), counts.of(ItemState.CANCELLED)
     if failed:
         pieces.append((f"{number(failed)} failed", "bad"))
     if doubt:
         pieces.append((f"{number(doubt)} in doubt", "doubt"))
     if left_out:
         pieces.append((f"{number(left_out)} skipped", "muted"))
+    if cancelled:
+        pieces.append((f"{number(cancelled)} cancelled", "muted"))
     return pieces
 
 

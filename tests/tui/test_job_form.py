@@ -8,7 +8,8 @@ import pytest
 from textual.events import Key
 
 from holychat.domain.jobs import JobState, Kind, Priority, Recipe
-from holychat.tui.widgets.job_fields import PathField
+from holychat.tui.widgets.job_fields import Choice, PathField
+from holychat.tui.widgets.job_form import JobForm
 from holychat.tui.widgets.job_list import JobList
 from tests.support.script import stream_of
 from tests.tui.driving import driving, settings_for
@@ -188,3 +189,52 @@ async def test_what_is_typed_while_panel_and_form_open_is_for_the_form(papers: P
         await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
         await app.until(lambda: app.app.main.query_one("#where", PathField).value == "docx")
         assert app.composer == ""
+
+
+async def test_ready_made_templates_fill_the_form_in_and_a_kind_empties_it_again(papers: Path) -> None:
+    async with driving(settings_for(), size=(110, 40)) as app:
+        await open_form(app)
+        await app.until(lambda: "1/" in app.text() or len(app.app.main.query_one("#doing", Choice).options) > 5)
+        await app.type("papers")
+        await app.press("escape", "down", "k")
+        await app.shows("“key points”")
+        await app.shows("5 bullet points")
+        await app.press("i")
+        await app.shows("“invoice”")
+        await app.shows('{"type": "object"')
+        await app.press("enter")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
+        recipe = app.app.jobs_shown[0].spec.recipe
+        assert recipe.kind is Kind.EXTRACT
+        assert recipe.prompt.startswith("Amounts are numbers")
+        assert '"currency"' in recipe.schema
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "review-send")
+        await app.press("escape", "down", "e")
+        await app.until(lambda: app.app.main.query_one("#doing", Choice).value == Kind.EXTRACT)
+        assert app.app.main.query_one(JobForm).order.recipe == Recipe(Kind.EXTRACT)
+
+
+async def test_what_few_need_is_behind_more_and_comes_into_the_order(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        assert "Write to" not in app.text()
+        await app.type("papers")
+        await app.press("escape", *["down"] * 7)
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "more")
+        await app.press("space")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "concurrency")
+        await app.type("0")
+        await app.press("enter")
+        await app.shows("requests at once?")
+        await app.press("backspace", "8", "down")
+        await app.type("nowhere/x.csv")
+        await app.press("enter")
+        await app.shows("There is no folder")
+        await app.press("ctrl+u")
+        await app.type("results.csv")
+        await app.press("enter")
+        await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
+        spec = app.app.jobs_shown[0].spec
+        assert spec.limits.concurrency == 8
+        assert (spec.out, spec.out_format) == (str(papers.parent / "results.csv"), "csv")
+        await app.shows("results to results.csv")

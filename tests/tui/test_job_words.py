@@ -58,6 +58,8 @@ def test_counts_name_what_went_wrong_and_say_when_more_are_being_found() -> None
     assert counts_words(job(counts=counted(done=1, pending=1), listed=False))[0][0] == "1 of 2+ done"
     assert counts_words(job(counts=counted(done=4)))[0][0] == "all 4 done"
     assert counts_words(job())[0][0] == "looking for documents"
+    ended = counts_words(job(JobState.CANCELLED, counts=counted(done=3, skipped=1, cancelled=6)))
+    assert [text for text, _ in ended] == ["3 of 10 done", "1 skipped", "6 cancelled"]
 
 
 def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
@@ -179,10 +181,13 @@ def test_an_order_comes_back_as_it_was_filled_in(tmp_path: Path) -> None:
         labels="good, bad",
         provider="offline",
         budget="$2,5",
+        concurrency="8",
+        out=f"{tmp_path}/results.csv",
     )
     again = order_of(order.spec())
     assert again.spec() == order.spec()
     assert (again.labels, again.budget) == ("good, bad", "2.5")
+    assert (again.concurrency, again.out) == ("8", f"{tmp_path}/results.csv")
     assert again.recipe.system == "Be brief."
 
 

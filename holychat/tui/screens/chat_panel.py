@@ -80,8 +80,11 @@ class ChatPanel(ChatView):
 
     @property
     def key_labels(self) -> Mapping[str, str]:
-        """The key of the panel tells how far the jobs at work are."""
-        return {**super().key_labels, **({"chat.panel": self._jobs_told} if self._jobs_told else {})}
+        """The key of the panel tells how far the jobs at work are, that of a pause what it does now."""
+        told = {"chat.panel": self._jobs_told} if self._jobs_told else {}
+        if self.panel is not None and self.panel.marked_is_paused:
+            told["jobs.pause"] = "go on"
+        return {**super().key_labels, **told}
 
     def jobs_changed(self, jobs: Sequence[Job]) -> None:
         """Show them, where somebody looks."""

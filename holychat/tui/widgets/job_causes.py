@@ -57,9 +57,9 @@ class CauseList(OptionList):
         sign, words, style = ITEM_WORDS[cause.state]
         colour = self.app.theme_variables[_COLOURS[style]]
         line = Text.assemble((f"{sign} {number(cause.count)} {words}", colour), overflow="fold")
-        line.append(f"\n  {clean_line(cause.title, 200)}")
+        line.append(f"\n{clean_line(cause.title, 200)}")
         if cause.hint:
-            line.append(f"\n  {clean_line(cause.hint, 200)}", "dim")
+            line.append(f"\n{clean_line(cause.hint, 200)}", "dim")
         return line
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:

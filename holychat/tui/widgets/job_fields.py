@@ -87,7 +87,7 @@ class Choice(Widget, can_focus=True):
         names = [value for value, _ in self.options]
         at = names.index(self.value) if self.value in names else -1
         for name, label in (*self.options[at + 1 :], *self.options[: at + 1]):
-            if label.casefold().startswith(letter):
+            if label.casefold().lstrip("“").startswith(letter):
                 event.stop()
                 self.value = name
                 return
@@ -108,7 +108,11 @@ class Opener(Widget, can_focus=True):
     text: reactive[str] = reactive("")
 
     class Opened(Message):
-        """The other screen is wanted."""
+        """The other screen, or whatever it stands for, is wanted."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
 
     def render(self) -> VisualType:
         """The value, and that there is more to choose from."""
@@ -122,7 +126,7 @@ class Opener(Widget, can_focus=True):
 
     def action_open(self) -> None:
         """Choose."""
-        self.post_message(self.Opened())
+        self.post_message(self.Opened(self.id or ""))
 
     def on_click(self) -> None:
         """Choose."""
@@ -194,7 +198,7 @@ class PathField(LineField):
         """Put a whole path in."""
         self._quiet = value != self.value
         self.value = value
-        self.cursor_position = len(value)
+        self.cursor_position = len(value) if not value.startswith("{") else 0
         self._close()
 
     def on_blur(self) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.suggester import SuggestFromList
 from textual.widgets import Static
 
 from holychat.domain.jobs import Kind, Priority, Recipe
 from holychat.text import clean
 from holychat.tui.job_order import Order, takes_column
-from holychat.tui.job_words import KIND_NAMES, PRIORITY_NAMES
+from holychat.tui.job_words import KIND_NAMES
 from holychat.tui.keymap import bindings, key_label, keys_in_force
-from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
+from holychat.tui.widgets.job_form_rows import FIELDS, HINTS, KINDS, OPTIONS, form_rows, is_from, schema_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,35 +27,6 @@ if TYPE_CHECKING:
     from textual.widgets import TextArea
 
     from holychat.domain.jobs import Template
-
-_KINDS = (Kind.SUMMARIZE, Kind.TRANSLATE, Kind.CLASSIFY, Kind.EXTRACT, Kind.PROMPT)
-_FIELDS: dict[Kind, tuple[str, ...]] = {
-    Kind.SUMMARIZE: ("length", "language"),
-    Kind.TRANSLATE: ("language",),
-    Kind.CLASSIFY: ("labels",),
-    Kind.EXTRACT: ("schema",),
-    Kind.PROMPT: ("prompt",),
-}
-_OPTIONS = ("length", "language", "labels", "schema", "prompt")
-_LANGUAGES = (
-    "Arabic", "Chinese", "Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hebrew",
-    "Hindi", "Hungarian", "Indonesian", "Italian", "Japanese", "Korean", "Norwegian", "Polish", "Portuguese",
-    "Romanian", "Russian", "Spanish", "Swedish", "Thai", "Turkish", "Ukrainian", "Vietnamese",
-)  # fmt: skip
-_LENGTHS = ("short", "medium", "long", "3 sentences", "5 sentences")
-HINTS = {
-    "where": "A file, a folder or a pattern such as src/**/*.md. Tab completes, <folders> shows the tree of folders.",
-    "column": "Which column or field holds the text; empty: the usual names are tried.",
-    "doing": "Left and right choose what is done with each document; templates of yours come last.",
-    "length": "short, medium, long, or words such as 5 sentences.",
-    "language": "Language of the answer. Empty: that of the document.",
-    "labels": "What to choose from, with commas: bug, feature, question.",
-    "schema": "Path of a JSON schema; every answer is checked against it.",
-    "prompt": "{text} is the document, {name} and {path} say which. Ctrl+J breaks the line, <editor> opens $EDITOR.",
-    "model": "Space chooses model and provider.",
-    "priority": "now: before everything else. minutes: as fast as allowed. hours: in the background.",
-    "budget": "Dollars that the job may cost at most; empty: no limit.",
-}
 
 
 class JobForm(VerticalScroll, can_focus=False):
@@ -98,24 +68,8 @@ class JobForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """A row per field; those that the kind does not use are not shown."""
-        popup, schema_popup = CompletionList(), CompletionList()
         yield Static(Content("New job"), classes="panel-title")
-        yield _row("Files", PathField(popup, placeholder="path, Tab completes", id="where"))
-        yield popup
-        yield _row("Column", LineField(placeholder="found by itself", id="column"))
-        yield _row("Do", Choice([(kind.value, KIND_NAMES[kind]) for kind in _KINDS], _KINDS[0].value, id="doing"))
-        lengths, languages = SuggestFromList(_LENGTHS), SuggestFromList(_LANGUAGES, case_sensitive=False)
-        yield _row("Length", LineField(placeholder="medium", id="length", suggester=lengths, select_on_focus=True))
-        yield _row("Language", LineField(placeholder="as in the document", id="language", suggester=languages))
-        yield _row("Labels", LineField(placeholder="bug, feature, question", id="labels"))
-        yield _row("Schema", PathField(schema_popup, placeholder="schema.json", id="schema"))
-        yield schema_popup
-        yield _row("Prompt", PromptField("What to do with {text}", id="prompt"))
-        yield _row("Model", Opener(id="model"))
-        priorities = [(priority.value, PRIORITY_NAMES[priority]) for priority in Priority]
-        yield _row("When", Choice(priorities, Priority.MEDIUM.value, id="priority"))
-        yield _row("Budget", LineField(placeholder="no limit", id="budget"))
-        yield Static(Content(""), id="form-hint")
+        yield from form_rows()
 
     def on_mount(self) -> None:
         """Fill it in."""
@@ -126,20 +80,25 @@ class JobForm(VerticalScroll, can_focus=False):
         self._order = order
         recipe = order.recipe
         self.query_one("#where", PathField).set_path(order.where)
-        self.query_one("#schema", PathField).set_path(recipe.schema)
+        self.query_one("#schema", PathField).set_path(schema_line(recipe.schema))
+        self.query_one("#out", PathField).set_path(order.out)
         for name, value in (
             ("column", order.column),
             ("length", recipe.length),
             ("language", recipe.language),
             ("labels", order.labels),
             ("budget", order.budget),
+            ("concurrency", order.concurrency),
         ):
             self.query_one(f"#{name}", LineField).value = value
         self.query_one("#prompt", PromptField).load_text(recipe.prompt)
         doing = self.query_one("#doing", Choice)
-        if recipe.kind in _KINDS and self._kind is not recipe.kind:
+        template = self._templates.get(doing.value)
+        fits = is_from(recipe, template.recipe) if template is not None else recipe.kind is self._kind
+        if recipe.kind in KINDS and not fits:
             doing.value = recipe.kind.value
         self._filled_for = doing.value
+        self.set_class(bool(order.concurrency or order.out), "-more")
         self.query_one("#priority", Choice).value = order.priority.value
         self.use_model(order.provider, order.model)
         self._show_fields()
@@ -151,9 +110,9 @@ class JobForm(VerticalScroll, can_focus=False):
         self.query_one("#model", Opener).text = f"{named} · {provider}" if named else provider
 
     def use_templates(self, templates: Sequence[Template], chosen: str = "") -> None:
-        """Offer these after the kinds; `chosen` is put into the form."""
-        self._templates = {f"template:{template.name}": template for template in templates if not template.built_in}
-        kinds = [(kind.value, KIND_NAMES[kind]) for kind in _KINDS]
+        """Offer these after the kinds, the person's own first; `chosen` is put into the form."""
+        self._templates = {f"template:{template.name}": template for template in templates}
+        kinds = [(kind.value, KIND_NAMES[kind]) for kind in KINDS]
         doing = self.query_one("#doing", Choice)
         doing.options = (*kinds, *((key, f"“{template.name}”") for key, template in self._templates.items()))
         if chosen and f"template:{chosen}" in self._templates:
@@ -168,7 +127,7 @@ class JobForm(VerticalScroll, can_focus=False):
             return self.query_one(f"#{name}", LineField).value
 
         kind = self._kind
-        used = _FIELDS[kind]
+        used = FIELDS[kind]
         template = self._templates.get(self.query_one("#doing", Choice).value)
         base = template.recipe if template is not None else self._order.recipe
         recipe = Recipe(
@@ -189,6 +148,8 @@ class JobForm(VerticalScroll, can_focus=False):
             labels=line("labels"),
             priority=Priority(self.query_one("#priority", Choice).value),
             budget=line("budget"),
+            concurrency=line("concurrency"),
+            out=line("out"),
         )
 
     @property
@@ -254,8 +215,8 @@ class JobForm(VerticalScroll, can_focus=False):
         self._show_fields()
 
     def _show_fields(self) -> None:
-        used = _FIELDS[self._kind]
-        for name in _OPTIONS:
+        used = FIELDS[self._kind]
+        for name in OPTIONS:
             row = self.query_one(f"#{name}").parent
             if row is not None:
                 row.set_class(name not in used, "-unused")
@@ -269,16 +230,20 @@ class JobForm(VerticalScroll, can_focus=False):
         self.action_review()
 
     def on_opener_opened(self, event: Opener.Opened) -> None:
-        """The list of models."""
+        """The list of models, or the fields that few need."""
         event.stop()
-        self.post_message(self.Wanted("model"))
+        if event.name == "more":
+            self.add_class("-more")
+            self.call_after_refresh(self.query_one("#concurrency").focus)
+        else:
+            self.post_message(self.Wanted("model"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """The tree belongs to the files, the editor to the prompt."""
         focused = self.screen.focused if self.is_attached else None
         name = focused.id if focused is not None else None
         if action == "folders":
-            return name in ("where", "schema")
+            return name in ("where", "schema", "out")
         if action == "editor":
             return name == "prompt"
         return True
@@ -306,8 +271,3 @@ class JobForm(VerticalScroll, can_focus=False):
     def action_previous(self) -> None:
         """The field above."""
         self.screen.focus_previous("#job-form .form-field")
-
-
-def _row(label: str, field: Widget) -> Horizontal:
-    field.add_class("form-field")
-    return Horizontal(Static(Content(label), classes="form-label"), field, classes="form-row")

@@ -84,6 +84,8 @@ def job_rows(job: Job, width: int, styles: Mapping[str, Style], keys: Mapping[st
     if job.state in ENDED_JOBS and job.ended_ms is not None:
         sign = "✓ " if style == "good" else "" if job.state is JobState.CANCELLED else "! "
         word = f"{sign}{word} {clock(job.ended_ms, now)}"
+    elif job.state is JobState.DRAFT:
+        word = f"{word} {clock(job.created_ms, now)}"  # drafts of one name are told apart
     name = Text.assemble((clean_line(job.spec.name, 120), styles["name"]))
     rows = [between(name, Text(word, styles[style]), width)]
     if job.state is JobState.DRAFT:

@@ -77,8 +77,12 @@ class JobReview(VerticalScroll, can_focus=False):
             where.append(f"and {len(spec.sources) - 3} more")
         doing = recipe_words(spec.recipe) if spec.recipe.kind is not Kind.REQUESTS else "Requests as they stand there"
         who = f"{clean_line(spec.model, 60) or 'default model'} · {clean_line(spec.provider, 40)}"
-        last = Text(f"{who} · {PRIORITY_NAMES[spec.priority]}", "dim")
-        lines = Text("\n").join([Text(doing, "bold"), *[Text(line, overflow="fold") for line in where], last])
+        last = [Text(f"{who} · {PRIORITY_NAMES[spec.priority]}", "dim")]
+        if spec.limits.concurrency is not None:
+            last.append(Text(f"at most {number(spec.limits.concurrency)} at once", "dim"))
+        if spec.out:
+            last.append(Text(f"results to {clean_line(_short(spec.out), 400)}", "dim", overflow="fold"))
+        lines = Text("\n").join([Text(doing, "bold"), *[Text(line, overflow="fold") for line in where], *last])
         self.query_one("#review-order", Static).update(lines)
         self.query_one("#review-facts", Static).update(Content("Looking at the documents…"))
         self._warn("")
@@ -162,6 +166,11 @@ def facts_text(estimate: Estimate, job: Job | None) -> Text:
         if place < len(rows) - 1:
             text.append("\n")
     return text
+
+
+def _short(path: str) -> str:
+    folder = current_folder().rstrip("/") + "/"
+    return path.removeprefix(folder) if folder != "/" else path
 
 
 def _price(cost: Cost | None) -> str:

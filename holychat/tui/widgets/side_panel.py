@@ -69,6 +69,11 @@ class SidePanel(JobOrdering):
         self._list.show(jobs)
         self.draft_may_be_gone(jobs)
 
+    @property
+    def marked_is_paused(self) -> bool:
+        """Whether the key of a pause lets the marked job go on."""
+        return self._list.job is not None and self._list.job.state is JobState.PAUSED
+
     def on_resize(self) -> None:
         """A low screen shows one thing at a time."""
         self.set_class(self.app.size.height < _LOW, "-low")
