@@ -46,6 +46,7 @@ def list_jobs(session: Session, limit: int, active: bool, as_json: bool) -> None
     """List jobs, those at work first: number, when, state, how far, cost, name."""
 
     async def read(services: Services) -> list[Job]:
+        await services.jobs.look_after()
         return await services.jobs.list(limit=limit, only_active=active)
 
     jobs = session.with_services(read)
@@ -182,6 +183,7 @@ def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
 
     async def read(services: Services) -> tuple[Job, list[Cause], list[Webhook], list[Submission]]:
         jobs = services.jobs
+        await jobs.look_after()
         job = await find_job(services, job_id)
         return job, await jobs.causes(job.id), await jobs.webhooks(job.id), await jobs.submissions(job.id)
 

@@ -177,7 +177,9 @@ async def tell_end(session: Session, services: Services, job: Job, interrupted: 
         session.warn(clean_line(job.note, 1000))
     if job.pause is not None:
         why = clean_line(job.pause_detail, 300) or PAUSED_WHY[job.pause]
-        session.report(f"Job {job.id} is paused: {why}", f"`holychat batch resume {job.id}` goes on.")
+        # Without more money it would pause again at once.
+        more = " --budget USD" if job.pause is PauseReason.BUDGET and job.spec.limits.budget_micros is not None else ""
+        session.report(f"Job {job.id} is paused: {why}", f"`holychat batch resume {job.id}{more}` goes on.")
         return _OF_PAUSE.get(job.pause, ExitCode.SOME_FAILED)
     if not as_json:
         _tell_what_to_do(session, job)
@@ -186,10 +188,14 @@ async def tell_end(session: Session, services: Services, job: Job, interrupted: 
 
 def status_of(job: Job) -> ExitCode:
     """What the end of a job is to a script: some in doubt weighs more than some failed, for it needs a person."""
+    from holychat.jobs.finishing import lacks_its_output
+
     if job.counts.of(ItemState.IN_DOUBT):
         return ExitCode.SOME_IN_DOUBT
-    failed = job.counts.of(ItemState.FAILED) or job.state is not JobState.FINISHED
-    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+    if job.counts.of(ItemState.FAILED) or job.state is not JobState.FINISHED:
+        return ExitCode.SOME_FAILED
+    # The documents are done, and what was asked for is not there.
+    return ExitCode.FAILED if lacks_its_output(job) else ExitCode.DONE
 
 
 def _tell_what_to_do(session: Session, job: Job) -> None:

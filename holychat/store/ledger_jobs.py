@@ -191,6 +191,13 @@ def add_note(connection: Connection, job_id: int, note: str) -> None:
         )
 
 
+def take_back_notes(connection: Connection, job_id: int, beginning: str) -> None:
+    """Tell the person no more what begins so."""
+    said = str(connection.execute("SELECT note FROM jobs WHERE id = ?", (job_id,)).get or "")
+    kept = "\n".join(line for line in said.split("\n") if not line.startswith(beginning))
+    connection.execute("UPDATE jobs SET note = ?1 WHERE id = ?2 AND note <> ?1", (kept, job_id))
+
+
 # Sending
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
+from holychat.paths import Paths
+from holychat.store import workers
+from holychat.store.database import Database
 from tests.cli.batch_shell import QUOTA, BatchShell, lines_of, rows_of
 from tests.support.quota_handle import QuotaServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -33,6 +38,16 @@ def order(desk: BatchShell, *arguments: str, **documents: str) -> Any:
     """Order a job over these documents; each is an item of the provider's account, told what to do in its text."""
     desk.write(**{name: f"item-{number:06} {what}" for number, (name, what) in enumerate(documents.items(), start=1)})
     return desk.batch("summarize", str(desk.documents), "-p", "quota", "--yes", *arguments)
+
+
+def kill_worker(desk: BatchShell) -> None:
+    database = Database.open(Paths.resolve({"HOLYCHAT_HOME": str(desk.home)}).database)
+    row = database.read_now(workers.current)
+    database.close()
+    assert row is not None
+    worker = psutil.Process(row.pid)
+    worker.kill()
+    worker.wait(10)
 
 
 def plain(count: int) -> dict[str, str]:
@@ -141,6 +156,7 @@ def test_a_key_that_is_not_accepted_pauses_the_job_and_is_3(billed: BatchShell) 
 def test_a_budget_pauses_before_it_is_overdrawn_and_can_be_raised(billed: BatchShell, server: QuotaServer) -> None:
     done = order(billed, "--wait", "--budget", "0.000001", a="ok", b="ok")
     assert (done.status, "paused" in done.error) == (7, True)
+    assert "batch resume 1 --budget" in done.error, "without more money it would pause again"
     assert server.ledger().arrived == 0
     done = billed.batch("resume", "1", "--budget", "1", "--wait")
     assert (done.status, rows_of(done.text)["Successful"]) == (0, "2")
@@ -156,3 +172,29 @@ def test_the_price_is_told_before_and_after(billed: BatchShell) -> None:
     assert before["Price batch"] == "unknown"
     done = order(billed, "--wait", a="ok")
     assert rows_of(done.text)["Cost"].startswith("$0.0")
+
+
+def test_results_that_could_not_be_written_are_no_success_until_they_are(billed: BatchShell, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    out = folder / "all.csv"
+    assert order(billed, "--out", str(out), a="@@slow@@", b="@@400*1@@").status == 0
+    folder.rmdir()
+    done = billed.batch("watch", "1")
+    assert (done.status, "could not be written" in done.error) == (7, True)
+    billed.batch("skip", "1", "--failed")
+    done = billed.batch("watch", "1")
+    assert (done.status, "could not be written" in done.error) == (1, True), "all is done, and the file is not there"
+    folder.mkdir()
+    done = billed.batch("retry", "1", "--skipped", "--yes", "--wait")
+    assert (done.status, "could not be written" in done.error, out.exists()) == (0, False, True)
+
+
+def test_looking_at_a_job_whose_worker_was_killed_goes_on_with_it(billed: BatchShell) -> None:
+    order(billed, "--concurrency", "1", a="@@slow@@", b="ok", c="ok")
+    job = billed.wait_until(lambda job: job["documents"]["sending"] == 1)
+    assert job["state"] == "running"
+    kill_worker(billed)
+    assert [job["state"] for job in billed.jobs()] == ["running"]
+    job = billed.wait_until(lambda job: job["state"] not in ("queued", "running", "finishing"))
+    assert (job["documents"]["done"], job["documents"]["in_doubt"]) == (2, 1)
