@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holychat.chat.context import ContextMeter
+    from holychat.chat.later import LaterQuestions
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
     from holychat.jobs.service import JobService
@@ -37,6 +39,14 @@ class Services:
     context: ContextMeter
     chats: ChatService
     _jobs: list[JobService] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def later(self) -> LaterQuestions:
+        """Questions of chats that are asked for later."""
+        from holychat.chat.later import LaterQuestions
+
+        jobs = self.jobs
+        return LaterQuestions(self.database, self.registry, self.costs, jobs.advise, jobs.ensure_worker)
 
     @property
     def jobs(self) -> JobService:
@@ -112,10 +122,14 @@ def open_services(
 def _open_store(path: Path | None, locks: Path | None) -> tuple[Database, Owners]:
     """The history; replies of processes that died meanwhile become interrupted ones."""
     from holychat.store.database import Database
+    from holychat.store.later_answers import any_due, deliver
     from holychat.store.messages import interrupt_replies_of, streaming_owners
     from holychat.store.owners import Owners
 
     database, owners = Database.open(path), Owners(locks)
     if database.read_now(streaming_owners):
         database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
+    if database.read_now(any_due):
+        # The worker has left while a reply was arriving in that chat.
+        database.write_now(lambda connection: deliver(connection, time.time_ns() // 1_000_000))
     return database, owners

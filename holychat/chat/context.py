@@ -13,7 +13,7 @@ from holychat.domain.chat import MessageState, Role
 from holychat.domain.request import PromptMessage
 from holychat.domain.usage import ContextUse
 from holychat.errors import UsageError
-from holychat.store import messages
+from holychat.store import later, messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Upcoming:
         last = messages.page(connection, chat_id, count - 1, 1) if count else []
         if last and (reported := _reported(last[0], self.model)) is not None:
             return reported
-        history = messages.page(connection, chat_id, 0, count)
+        history = later.as_read(connection, chat_id, messages.page(connection, chat_id, 0, count), None)
         files = messages.attachment_texts(connection, history)
         return self.tokens.prompt(build_request(self.options, self.model, history, files).messages, self.model)
 

@@ -88,11 +88,9 @@ def _json_message(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
         "text": message.text,
     }
     if message.attachments:
-        fields["attachments"] = [
-            {"name": part.name, "path": part.path, "sha256": part.sha256, "size": part.size,
-             "text": files.get(part.sha256, "")}
-            for part in message.attachments
-        ]  # fmt: skip
+        fields["attachments"] = [_json_file(part, files) for part in message.attachments]
+    if message.later is not None:
+        fields["later"] = {"job": message.later.job_id, "road": message.later.road.value}
     if message.role is Role.ASSISTANT:
         fields |= {
             "reasoning": message.reasoning,
@@ -117,12 +115,20 @@ def _json_message(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
     return fields
 
 
+def _json_file(part: AttachmentPart, files: Mapping[str, str]) -> dict[str, Any]:
+    text = files.get(part.sha256, "")
+    return {"name": part.name, "path": part.path, "sha256": part.sha256, "size": part.size, "text": text}
+
+
 def _heading(message: Message) -> str:
     marks = [_STATES[message.state]] if message.state in _STATES else []
     if message.replaced:
         marks.append("replaced")
     if message.role is Role.ASSISTANT and message.model:
         marks.insert(0, inline(message.model))
+    if message.later is not None:
+        said = "answered later by" if message.later.is_answer else "asked for later:"
+        marks.append(f"{said} job {message.later.job_id}")
     suffix = f" ({', '.join(marks)})" if marks else ""
     return f"## {_WHO[message.role]}{suffix}, {_time(message.created_ms)}"
 

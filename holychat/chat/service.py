@@ -13,7 +13,7 @@ from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, Hit, ResultHit
 from holychat.errors import StoreError, UsageError
-from holychat.store import chats, messages, search
+from holychat.store import chats, later, messages, search
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -204,9 +204,10 @@ class ChatService:
         """
 
         def begin(connection: Connection) -> Rows:
-            message, position = _placed(connection, chat_id, message_id)
-            messages.replace_from(connection, chat_id, position + (message.role is Role.USER))
-            return None, messages.start_reply(connection, chat_id, self._turns.new_reply(connection, chat_id))
+            message = _made_way_for(connection, chat_id, message_id)
+            reply = messages.start_reply(connection, chat_id, self._turns.new_reply(connection, chat_id))
+            later.take_over(connection, message, reply.id)
+            return None, reply
 
         return await self._turns.begin(begin, stream=stream)
 
@@ -220,9 +221,7 @@ class ChatService:
         """
 
         def begin(connection: Connection) -> Rows:
-            old, position = _placed(connection, chat_id, message_id)
-            if old.role is not Role.USER:
-                raise UsageError("Only your own messages can be edited", "Ask for the answer again instead.")
+            old, position = _editable(connection, chat_id, message_id)
             if not text.strip() and not old.attachments:
                 raise UsageError("There is nothing to send", "Type a message.")
             messages.replace_from(connection, chat_id, position)
@@ -243,6 +242,7 @@ class ChatService:
 
         def begin(connection: Connection) -> Rows:
             message = _unfinished(connection, chat_id, message_id)
+            later.take_over(connection, message, message.id)
             return None, messages.reopen_reply(connection, message, self._turns.new_reply(connection, chat_id))
 
         return await self._turns.begin(begin, stream=stream)
@@ -307,6 +307,22 @@ def _unfinished(connection: Connection, chat_id: int, message_id: int) -> Messag
     if message.role is not Role.ASSISTANT or not (cut or message.finish_reason == "length"):
         raise UsageError("This answer is whole", "Ask for it again to get another one.")
     return message
+
+
+def _made_way_for(connection: Connection, chat_id: int, message_id: int) -> Message:
+    """A message that is answered again; what is replaced by that has left the conversation."""
+    message, position = _placed(connection, chat_id, message_id)
+    old = later.answer_of(connection, message.id) or message.id
+    messages.replace_from(connection, chat_id, position + (message.role is Role.USER), but=[old])
+    return message
+
+
+def _editable(connection: Connection, chat_id: int, message_id: int) -> tuple[Message, int]:
+    message, position = _placed(connection, chat_id, message_id)
+    if message.role is not Role.USER:
+        raise UsageError("Only your own messages can be edited", "Ask for the answer again instead.")
+    later.refuse_coming(connection, message.id)
+    return message, position
 
 
 def _placed(connection: Connection, chat_id: int, message_id: int) -> tuple[Message, int]:

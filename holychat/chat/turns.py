@@ -14,7 +14,7 @@ from holychat.chat.prompt import build_request
 from holychat.chat.retry import RetryPolicy
 from holychat.chat.turn import Prepared, Turn
 from holychat.errors import StoreError, UsageError
-from holychat.store import chats, messages
+from holychat.store import chats, later, messages
 from holychat.store.messages import NewReply
 
 if TYPE_CHECKING:
@@ -175,7 +175,9 @@ def _said_before(connection: Connection, answer: Message, at_most: int | None = 
     position = messages.position_of(connection, answer.id) or 0
     if at_most is not None and position > at_most:
         return None
-    history = messages.page(connection, answer.chat_id, 0, position)
+    history = later.as_read(
+        connection, answer.chat_id, messages.page(connection, answer.chat_id, 0, position), answer.id
+    )
     files = messages.attachment_texts(connection, history)
     return _Said(chats.get(connection, answer.chat_id).options, history, files)
 

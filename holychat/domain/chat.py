@@ -10,6 +10,8 @@ from holychat.domain.usage import Timing, Usage
 
 if TYPE_CHECKING:
     from holychat.domain.failures import Failure
+    from holychat.domain.jobs import ItemState
+    from holychat.domain.roads import Road
     from holychat.domain.usage import Cost
 
 
@@ -66,6 +68,25 @@ Part: TypeAlias = TextPart | ReasoningPart | AttachmentPart
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """That a question was asked for later, or that a message is the answer to such a one."""
+
+    job_id: int
+    """The job that answers, or answered; it may be gone."""
+    road: Road
+    is_answer: bool
+    """Whether the message is the answer."""
+    state: ItemState | None
+    """Where the job's one item stands; None: the job was deleted."""
+    pause: str = ""
+    """Why the job is paused, a value of `PauseReason`; "" where it is not."""
+    seconds: int | None = None
+    """How long it was expected to take when it was asked."""
+    answered: bool = False
+    """Whether the chat has an answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat, as stored."""
 
@@ -88,6 +109,8 @@ class Message:
     timing: Timing = Timing()
     request_id: str = ""
     failure: Failure | None = None
+    later: Later | None = None
+    """What is known of it where it was asked for later, or answers such a question."""
 
     @property
     def text(self) -> str:

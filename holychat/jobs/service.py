@@ -7,11 +7,12 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from holychat.domain.jobs import ItemState, Job, JobState
+from holychat.errors import UsageError
 from holychat.jobs import commands, conversation, lists, ordering, views
 from holychat.jobs.away import JobsAway
 from holychat.jobs.reading import FAILED
 from holychat.jobs.sweeping import Sweeper
-from holychat.store import items, jobs, ledger_jobs, webhooks
+from holychat.store import items, jobs, later_answers, ledger_jobs, webhooks
 from holychat.store.item_moves import Chosen
 
 if TYPE_CHECKING:
@@ -135,6 +136,11 @@ class JobService(JobsAway):
 
         def hide(connection: Connection) -> Job:
             job = jobs.get(connection, job_id)
+            later_answers.deliver(connection, _now_ms())
+            if later_answers.is_held(connection, job_id):
+                raise UsageError(
+                    f"The answer of job {job_id} is not in its chat yet", "Another reply is arriving there: try again."
+                )
             if not jobs.hide(connection, job_id, _now_ms()):
                 raise jobs.impossible(job, "deleted", "Cancel it first.")
             return job

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from holychat.errors import StoreError
 from holychat.jobs.engine import Engine
 from holychat.paths import make_private_directory
-from holychat.store import ledger_jobs, webhooks, workers
+from holychat.store import later_answers, ledger_jobs, webhooks, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,6 +36,7 @@ GRACE_SECONDS = 10.0
 """How long what is under way may still take when the worker is asked to end."""
 _BEAT_SECONDS = 2.0
 _LEAVE_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 _COURIER_SECONDS = 30.0
 _SOON_MS = 600_000
 """A webhook that is due within that time keeps a worker from leaving."""
@@ -114,13 +115,14 @@ class Worker:
             StoreDamaged: The database is broken.
         """
         self._catch_signals()
-        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._deliver())]
+        self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._deliver, self._answer_chats)]
         try:
             while True:
                 engine = self._engine = Engine(self._services, self._owner, self._has_messages)
                 if self._stopping:
                     break
                 await engine.run(self._idle, GRACE_SECONDS)
+                await self._put_into_chats()
                 await self._depart()
                 self._lock.release()
                 if self._stopping or not await self._database.read(ledger_jobs.has_work):
@@ -187,6 +189,19 @@ class Worker:
                 due = None
             pause = _COURIER_SECONDS if due is None else max(0.5, min(_COURIER_SECONDS, due - time.time()))
             await self._ended_or(pause)
+
+    async def _answer_chats(self) -> None:
+        """Put answers that were asked for later into their chats."""
+        while True:
+            await self._put_into_chats()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _put_into_chats(self) -> None:
+        try:
+            if await self._database.read(later_answers.any_due):
+                await self._database.write(lambda c: later_answers.deliver(c, _now_ms()))
+        except StoreError as error:
+            _log.warning("answers wait to be put into their chats: %s", error.title)
 
     async def _ended_or(self, seconds: float) -> None:
         """Wait, but no longer than until a job has ended."""

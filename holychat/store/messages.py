@@ -13,6 +13,7 @@ from holychat.domain.chat import AttachmentPart, Message, MessageState, Reasonin
 from holychat.errors import UsageError
 from holychat.store import chats
 from holychat.store.folding import key, storable
+from holychat.store.later import answers_that_stay
 from holychat.store.rows import MESSAGE_COLUMNS, failure_column, merged, messages_of
 from holychat.store.search import index_message
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from holychat.domain.chat import Part
+    from holychat.domain.failures import Failure
     from holychat.store.database import Connection
 
 
@@ -39,6 +41,19 @@ class NewReply:
     provider: str
     model: str
     now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer as another road brought it, whole."""
+
+    state: MessageState
+    parts: tuple[Part, ...]
+    provider: str
+    model: str
+    finish_reason: str
+    request_id: str
+    failure: Failure | None
 
 
 def get(connection: Connection, message_id: int) -> Message:
@@ -200,14 +215,63 @@ def finish_reply(connection: Connection, message: Message, owner: str, *, unseen
     return get(connection, message.id)
 
 
-def replace_from(connection: Connection, chat_id: int, position: int) -> None:
+def add_told(connection: Connection, chat_id: int, told: Told, now_ms: int, *, replaced: bool = False) -> int:
+    """An answer that is there at once, at the end of the conversation or, `replaced`, out of it; its number.
+
+    It has no usage and no cost: these are counted where it was made.
+    """
+    connection.execute(
+        """
+        INSERT INTO messages (chat_id, seq, position, role, state, created_ms, provider, model, finish_reason,
+            request_id, failure)
+        VALUES (
+            ?1,
+            (SELECT coalesce(max(seq) + 1, 1) FROM messages WHERE chat_id = ?1),
+            iif(?2, NULL, (SELECT coalesce(max(position) + 1, 0) FROM messages WHERE chat_id = ?1)),
+            'assistant', ?3, ?4, ?5, ?6, ?7, ?8, ?9
+        )
+        """,
+        (
+            chat_id, replaced, told.state.value, now_ms, told.provider, storable(told.model),
+            storable(told.finish_reason), storable(told.request_id), failure_column(told.failure),
+        ),
+    )  # fmt: skip
+    message_id = int(connection.last_insert_rowid())
+    _write_parts(connection, message_id, told.parts)
+    return message_id
+
+
+def tell_again(connection: Connection, message_id: int, told: Told) -> None:
+    """Let an answer that failed or is in doubt say what is known by now."""
+    connection.execute(
+        "UPDATE messages SET state = ?, model = ?, finish_reason = ?, request_id = ?, failure = ? WHERE id = ?",
+        (
+            told.state.value, storable(told.model), storable(told.finish_reason), storable(told.request_id),
+            failure_column(told.failure), message_id,
+        ),
+    )  # fmt: skip
+    _write_parts(connection, message_id, told.parts)
+
+
+def replace_from(connection: Connection, chat_id: int, position: int, *, but: Iterable[int] = ()) -> None:
     """Take the messages from a position on out of the conversation; they are kept.
+
+    Args:
+        connection: The database.
+        chat_id: The chat.
+        position: The first of them. Answers that came later to questions before it stay, and move up.
+        but: Answers that do not.
 
     Raises:
         UsageError: An answer is arriving in this chat.
     """
     refuse_busy(connection, chat_id)
+    staying = answers_that_stay(connection, chat_id, position, but)
     connection.execute("UPDATE messages SET position = NULL WHERE chat_id = ? AND position >= ?", (chat_id, position))
+    connection.executemany(
+        "UPDATE messages SET position = ? WHERE id = ?",
+        [(position + place, message_id) for place, message_id in enumerate(staying)],
+    )
 
 
 def refuse_busy(connection: Connection, chat_id: int) -> None:

@@ -19,11 +19,12 @@ from holychat.domain.chat import (
 )
 from holychat.domain.failures import Failure
 from holychat.domain.usage import Cost, Timing, Usage
+from holychat.store.later import of_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holychat.domain.chat import Part
+    from holychat.domain.chat import Later, Part
     from holychat.store.database import Connection
 
 CHAT_COLUMNS = """
@@ -56,10 +57,14 @@ def chat_of(row: Sequence[Any]) -> Chat:
 
 
 def messages_of(connection: Connection, rows: Iterable[Sequence[Any]]) -> list[Message]:
-    """The messages in rows of MESSAGE_COLUMNS, with their parts, in two further queries whatever their number."""
+    """The messages in rows of MESSAGE_COLUMNS, with their parts, in a few further queries whatever their number."""
     rows = list(rows)
-    parts = parts_of(connection, [row[0] for row in rows])
-    return [_message_of(row, parts.get(row[0], ())) for row in rows]
+    ids = [row[0] for row in rows]
+    parts = parts_of(connection, ids)
+    later: dict[int, Later] = {}
+    for first in range(0, len(ids), _PLACES):
+        later |= of_messages(connection, ids[first : first + _PLACES])
+    return [_message_of(row, parts.get(row[0], ()), later.get(row[0])) for row in rows]
 
 
 def parts_of(connection: Connection, message_ids: Sequence[int]) -> dict[int, tuple[Part, ...]]:
@@ -115,7 +120,7 @@ def failure_column(failure: Failure | None) -> str | None:
     return None if failure is None else msgspec.json.encode(failure.to_dict()).decode()
 
 
-def _message_of(row: Sequence[Any], parts: tuple[Part, ...]) -> Message:
+def _message_of(row: Sequence[Any], parts: tuple[Part, ...], later: Later | None) -> Message:
     return Message(
         id=row[0],
         chat_id=row[1],
@@ -133,4 +138,5 @@ def _message_of(row: Sequence[Any], parts: tuple[Part, ...]) -> Message:
         timing=Timing(row[18], row[19], row[20]),
         failure=None if row[21] is None else Failure.from_dict(msgspec.json.decode(row[21], type=dict[str, object])),
         parts=parts,
+        later=later,
     )

@@ -101,7 +101,10 @@ def find(connection: Connection, query: str, limit: int) -> list[Hit]:
         JOIN documents AS d ON d.id = s.rowid
         LEFT JOIN items AS i ON i.id = d.item_id
         LEFT JOIN jobs AS j ON j.id = i.job_id
-        WHERE s.search_index MATCH ? AND coalesce(j.deleted, 0) = 0 ORDER BY s.rowid DESC LIMIT ?
+        WHERE s.search_index MATCH ? AND coalesce(j.deleted, 0) = 0
+            -- An answer that a chat has is found there.
+            AND NOT EXISTS (SELECT 1 FROM asked_later AS l WHERE l.item_id = d.item_id AND l.told = 'done')
+        ORDER BY s.rowid DESC LIMIT ?
         """,
         (expression, limit),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
+from holychat.domain.chat import ChatOptions
 from holychat.errors import StoreDamaged, StoreTooNew
 from holychat.store import chats, search
 from holychat.store.database import Database
@@ -16,6 +17,9 @@ from tests.store.tools import expect, files_beside, is_sound, python, talk, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from holychat.domain.chat import Chat
+    from holychat.store.database import Connection
 
 OPEN = """
 import sys
@@ -170,13 +174,33 @@ def test_migrations_are_numbered_without_gaps(next_version: Path) -> None:
         known_version(next_version)
 
 
+def talk_at_first(database: Database, *texts: str) -> Chat:
+    """A chat as the first version wrote it."""
+
+    def write(connection: Connection) -> Chat:
+        chat = chats.create(connection, ChatOptions("here"), 1)
+        for place, text in enumerate(texts):
+            connection.execute(
+                "INSERT INTO messages (chat_id, seq, position, role, state, created_ms)"
+                " VALUES (?, ?, ?, ?, 'complete', 1)",
+                (chat.id, place + 1, place, "assistant" if place % 2 else "user"),
+            )
+            message_id = connection.last_insert_rowid()
+            insert = "INSERT INTO parts (message_id, ordinal, kind, text) VALUES (?, 0, 'text', ?)"
+            connection.execute(insert, (message_id, text))
+            search.index_message(connection, message_id, text)
+        return chat
+
+    return database.write_now(write)
+
+
 def test_messages_indexed_by_the_first_version_are_found_after_jobs_came(path: Path, tmp_path: Path) -> None:
     first = tmp_path / "first"
     first.mkdir()
     shutil.copy(MIGRATIONS / "0001_chats.sql", first)
     old = Database.open(path, migrations=first)
-    kept = talk(old, ("Which tea?", "Green wombat tea."))
-    gone = talk(old, ("Forget this wombat", "yes"))
+    kept = talk_at_first(old, "Which tea?", "Green wombat tea.")
+    gone = talk_at_first(old, "Forget this wombat", "yes")
     old.write_now(lambda c: chats.delete(c, gone.id))
     old.close()
     database = Database.open(path)
