@@ -22,6 +22,7 @@ import logging
 import os
 import select
 import sys
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
@@ -36,7 +37,7 @@ from holychat.text import clean, clean_line
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -162,15 +163,20 @@ class TightCompositor(Compositor):
 
 
 def hold_keys(node: Widget) -> None:
-    """Keep what is typed from now on for what is being opened; `release_keys` follows, whatever happens."""
+    """Keep what is typed from now on for what is being opened; `keys_held` follows, whatever happens."""
     if isinstance(node.app, FrameworkApp):
         node.app.hold_keys()
 
 
-def release_keys(node: Widget) -> None:
-    """Give it what was typed meanwhile."""
-    if isinstance(node.app, FrameworkApp):
-        node.app.release_keys_soon()
+@contextmanager
+def keys_held(node: Widget) -> Iterator[None]:
+    """Something is being opened: it gets what is typed meanwhile, once it has the focus."""
+    hold_keys(node)
+    try:
+        yield
+    finally:
+        if isinstance(node.app, FrameworkApp):
+            node.app.release_keys_soon()
 
 
 class FrameworkScreen(Screen[None]):

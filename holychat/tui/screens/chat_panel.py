@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holychat.errors import UsageError
-from holychat.tui.framework import hold_keys, release_keys
+from holychat.tui.framework import hold_keys, keys_held
 from holychat.tui.job_steering import Steering
 from holychat.tui.job_words import work_words
 from holychat.tui.screens.chat_view import ChatView
@@ -48,11 +48,8 @@ class ChatPanel(ChatView):
 
     async def open_panel(self) -> SidePanel:
         """The panel, shown and with the focus; it is made when it is first wanted."""
-        hold_keys(self)
-        try:
+        with keys_held(self):
             return await self._opened_panel()
-        finally:
-            release_keys(self)
 
     async def _opened_panel(self) -> SidePanel:
         panel = self.panel

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from holychat.domain.chat import ChatOptions
 from holychat.domain.jobs import JobState
 from holychat.errors import HolychatError
-from holychat.tui.framework import hold_keys, release_keys
+from holychat.tui.framework import keys_held
 from holychat.tui.job_order import Order, order_of
 from holychat.tui.widgets.job_fields import PathField, PromptField
 from holychat.tui.widgets.job_form import JobForm
@@ -73,13 +73,10 @@ class JobOrdering(Vertical):
 
     async def new_job(self, template: str = "") -> None:
         """Show the form, as it was left; with a template, filled in from that."""
-        hold_keys(self)
-        try:
+        with keys_held(self):
             form = await self._shown_form()
             self.show_mode("form")
             form.focus_first()
-        finally:
-            release_keys(self)
         services = self._services()
         if services is not None:
             try:
