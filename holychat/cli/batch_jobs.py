@@ -269,5 +269,5 @@ def _show_item(session: Session, job_id: int | None, number: int, *, as_json: bo
         return
     if detail.partial:
         session.out.write(detail.partial.rstrip("\n") + "\n")
-    why = "" if item.failure is None else f": {clean_line(f'{item.failure.title} {item.failure.hint}', 500)}"
+    why = "" if item.failure is None else f": {clean_line(item.failure.sentences, 500)}"
     session.warn(f"{clean_line(item.document.name)} is {ITEM_WORDS[item.state][1]}{why}")

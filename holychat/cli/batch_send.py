@@ -366,7 +366,7 @@ def _print_trial(session: Session, results: Sequence[tuple[Any, str | None, str 
     for item, text, _ in results:
         session.out.line(f"--- {clean_line(item.document.name)} ({item.state.value.replace('_', ' ')})")
         if item.failure is not None:
-            session.out.line(clean_line(f"{item.failure.title} {item.failure.hint}", 500))
+            session.out.line(clean_line(item.failure.sentences, 500))
         if text is not None:
             cut = f"\n[…] {len(text) - _SHOWN_CHARACTERS:,} characters more" if len(text) > _SHOWN_CHARACTERS else ""
             session.out.line(text[:_SHOWN_CHARACTERS].rstrip() + cut)

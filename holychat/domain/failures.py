@@ -23,6 +23,12 @@ class Failure:
     request_id: str = ""
     outcome: str = Outcome.AMBIGUOUS.value
 
+    @property
+    def sentences(self) -> str:
+        """What happened and what to do about it, in one line."""
+        stop = "" if not self.hint or self.title.endswith((".", "?", "!")) else "."
+        return f"{self.title}{stop} {self.hint}".strip()
+
     @classmethod
     def of(cls, error: HolychatError) -> Failure:
         """The failure that an error tells of."""

@@ -223,7 +223,7 @@ def _csv_line(result: Result) -> str:
             _custom_id(result), item.document.key, item.document.name, item.state.value, _text(result) or "",
             result.item.usage.input_tokens, result.item.usage.output_tokens, usd(cost),
             "" if cost is None else str(cost.estimated).lower(),
-            item.model, "" if failure is None else f"{failure.title} {failure.hint}".strip(),
+            item.model, "" if failure is None else failure.sentences,
         )
     )  # fmt: skip
 
@@ -262,7 +262,7 @@ def _markdown_section(result: Result) -> str:
     if (text := _text(result)) is not None:
         lines += [closed(text.rstrip()), ""]
     if failure is not None:
-        lines += [f"> {inline(f'{failure.title} {failure.hint}'.strip(), 2000)}", ""]
+        lines += [f"> {inline(failure.sentences, 2000)}", ""]
     if text is None and result.partial:
         lines += ["What came before it broke off:", "", fenced(result.partial), ""]
     return clean("\n".join(lines[:-1]) + "\n")

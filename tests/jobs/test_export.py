@@ -113,7 +113,7 @@ def test_a_spreadsheet_finds_no_formula_in_a_cell(database: Database, job_id: in
     assert read[1]["text"] == "'=HYPERLINK(A1)"
     assert (read[5]["name"], read[5]["custom_id"]) == ("'=0", "'@0")
     assert (read[0]["cost_usd"], read[0]["cost_estimated"], read[1]["cost_usd"]) == ("0.000131", "false", "")
-    assert read[2]["error"] == "It is empty Fill it."
+    assert read[2]["error"] == "It is empty. Fill it."
     assert [row["state"] for row in read[:5]] == ["done", "done", "failed", "in_doubt", "pending"]
 
 
