@@ -129,7 +129,7 @@ def causes(connection: Connection, job_id: int) -> list[Cause]:
     """Documents that failed or are in doubt, by cause, the most frequent one first."""
     rows = connection.execute(
         """
-        SELECT state, cause, count(*), min(id) FROM items
+        SELECT state, cause, count(*), min(id), max(id) FROM items
         WHERE job_id = ? AND parent_id IS NULL AND state IN ('failed', 'in_doubt')
         GROUP BY state, cause ORDER BY count(*) DESC, state, cause
         """,
@@ -138,10 +138,15 @@ def causes(connection: Connection, job_id: int) -> list[Cause]:
     return [_cause(connection, *row) for row in list(rows)]
 
 
-def _cause(connection: Connection, state: str, cause: str, count: int, example: int) -> Cause:
-    failure = failure_of(connection.execute("SELECT failure FROM items WHERE id = ?", (example,)).get)
+def _cause(connection: Connection, state: str, cause: str, count: int, example: int, last: int) -> Cause:
+    failure, other = (
+        failure_of(connection.execute("SELECT failure FROM items WHERE id = ?", (item_id,)).get)
+        for item_id in (example, last)
+    )
     title = failure.title if failure else "It was sent, and nobody knows what became of it"
     hint = failure.hint if failure else "Send it again at the risk of paying twice, keep what arrived, or skip it."
+    if failure and other and other.title != title:
+        title += ", and other reasons of this kind"
     return Cause(cause, title, count, ItemState(state), example, hint)
 
 

@@ -123,7 +123,7 @@ def test_markdown_is_for_reading(database: Database, job_id: int) -> None:
     text = written(database, job_id, "markdown")
     assert text.startswith("# Minutes of \\*May\\*\n")
     assert "\n## 0.md\n\nFirst.\nÉté" in text
-    assert "\n## 2.md (failed)\n\n> It is empty Fill it.\n" in text
+    assert "\n## 2.md (failed)\n\n> It is empty. Fill it.\n" in text
     assert "\n## 3.md (in doubt)\n" in text
     assert "```text\nHalf of\n# it\n```" in text
     assert "\n## a\\*b.md\n\n```python\nx = 1\n```\n" in text, "an open fence would swallow the rest"

@@ -197,6 +197,19 @@ def test_failures_are_grouped_by_cause_the_most_frequent_first(database: Databas
     assert (causes[0].title, causes[0].hint, causes[0].example_item_id) == ("It is gone", "Mend it.", 3)
 
 
+def test_a_group_of_failures_does_not_pass_the_reason_of_one_off_as_that_of_all(database: Database) -> None:
+    job = new_job(database, JobState.RUNNING)
+
+    def fill(c: Connection) -> None:
+        for title in ("n must be 1", "model is no text"):
+            item_id = add(c, job.id, ItemState.FAILED, cause="UsageError")
+            c.execute("UPDATE items SET failure = json_set(failure, '$.title', ?) WHERE id = ?", (title, item_id))
+
+    database.write_now(fill)
+    (cause,) = database.read_now(lambda c: items.causes(c, job.id))
+    assert (cause.count, cause.title) == (2, "n must be 1, and other reasons of this kind")
+
+
 def test_a_job_is_gone_at_once_and_its_rows_go_bit_by_bit(path: Path) -> None:
     database = Database.open(path)
     job, kept = new_job(database, JobState.CANCELLED), new_job(database, JobState.RUNNING)
