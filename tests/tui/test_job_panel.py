@@ -105,6 +105,16 @@ async def test_it_lies_over_a_narrow_screen_and_escape_takes_it_away() -> None:
         await app.until(lambda: "No jobs yet." not in app.text())
 
 
+async def test_nothing_lies_over_the_composer_while_somebody_writes() -> None:
+    async with driving(QUIET, size=(80, 24)) as app:
+        await open_panel(app)
+        await app.press("ctrl+n")  # from the panel to a new chat
+        await app.until(lambda: app.app.main.composer.has_focus)
+        await app.until(lambda: "No jobs yet." not in app.text())
+        await open_panel(app)
+        await app.shows("No jobs yet.")
+
+
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (40, 10), (20, 6), (200, 60)])
 async def test_list_form_and_review_can_be_shown_at_every_size(papers: Path, size: tuple[int, int]) -> None:
     async with driving(QUIET, size=size) as app:

@@ -12,6 +12,7 @@ from holychat.domain.jobs import ItemState, JobState
 from holychat.store.database import Database
 from holychat.tui.widgets.job_head import FilterBar
 from holychat.tui.widgets.job_items import ItemList
+from holychat.tui.widgets.job_list import JobList
 from holychat.tui.widgets.job_texts import TextPane
 from tests.store.job_tools import add, new_job
 from tests.tui.desk_rows import job_with, set_columns, spec
@@ -64,6 +65,25 @@ async def test_enter_on_a_job_opens_it_with_the_result_as_markdown_beside_its_so
         await app.shows("• The first point.")
         await app.press("escape")
         await app.screen("ChatScreen")
+
+
+async def test_help_begins_with_the_keys_of_the_place_it_is_asked_for_in() -> None:
+    async with driving(QUIET, size=(80, 24)) as app:
+        await open_job(app, mixed(app))
+        await app.shows("Esc back  F1 help")
+        await app.press("f1")
+        await app.screen("HelpScreen")
+        await app.shows("In a job")
+        await app.press("escape", "escape")
+        await app.screen("ChatScreen")
+        await app.press("f4")
+        await app.until(lambda: isinstance(app.app.focused, JobList))
+        await app.press("f1")
+        await app.shows("In the list of jobs")
+        await app.press("escape")
+        await app.screen("ChatScreen")
+        await app.press("escape", "f1")
+        await app.shows("Everywhere")
 
 
 async def test_filters_show_the_documents_of_a_state() -> None:
@@ -326,3 +346,13 @@ async def test_steering_and_leaving_from_the_screen() -> None:
         await app.screen("HelpScreen")
         await app.press("escape", "escape")
         await app.screen("ChatScreen")
+
+
+async def test_a_text_that_comes_before_its_pane_is_there_waits_for_it() -> None:
+    async with driving(QUIET) as app:
+        pane = TextPane("Source", id="early")
+        pane.show(("key",), "told before", ())  # neither composed nor attached: nothing happens, and nothing breaks
+        mounted = app.app.main.mount(pane)
+        pane.show(("key",), "told early", ())
+        await mounted
+        await app.until(lambda: "told early" in str(pane.query_one(".pane-title").render()))

@@ -104,9 +104,10 @@ class ChatScreen(ChatMoney):
         self.set_focus(self.composer)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Writing again, however it came to that: the message cursor goes."""
+        """Writing again, however it came to that: the message cursor goes, and so does a panel over the composer."""
         if event.widget is self.composer:
             self.transcript.cursor = None
+            self.uncover()
 
     def on_composer_edited(self, event: Composer.Edited) -> None:
         """Keep the draft, offer slash commands and files."""

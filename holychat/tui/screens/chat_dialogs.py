@@ -141,9 +141,9 @@ class ChatDialogs(ChatBase):
 
     def action_help(self) -> None:
         """Keys and help."""
-        from holychat.tui.screens.help import HelpScreen
+        from holychat.tui.screens.help import HelpScreen, scopes_here
 
-        self.app.push_screen(HelpScreen(self.remapped))
+        self.app.push_screen(HelpScreen(self.remapped, scopes_here(self)))
 
     def action_edit_in_editor(self) -> None:
         """Write in $EDITOR."""

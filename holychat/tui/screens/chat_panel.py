@@ -137,10 +137,14 @@ class ChatPanel(ChatView):
     def on_side_panel_leave(self, event: SidePanel.Leave) -> None:
         """Back to writing; a panel that lies over the conversation goes."""
         event.stop()
+        self.uncover()
+        self.focus_composer()
+
+    def uncover(self) -> None:
+        """Take a panel away that lies over the conversation."""
         panel = self.panel
         if panel is not None and panel.has_class("-overlay"):
             panel.display = False
-        self.focus_composer()
 
     def on_side_panel_act(self, event: SidePanel.Act) -> None:
         """Do something with a job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.containers import Vertical
 
@@ -16,10 +16,16 @@ from holychat.tui.widgets.footer import KeyFooter
 from holychat.tui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.screen import Screen
+
+    from holychat.tui.keymap import Scope
+
+_ALWAYS = ("app", "chat", "composer")
+_IDS = {scope: {key.id for key in KEYS if key.scope == scope} for scope in SCOPE_TITLES}
 
 
 class HelpScreen(Dialog[None]):
@@ -27,11 +33,13 @@ class HelpScreen(Dialog[None]):
 
     Args:
         remapped: The person's keymap.
+        here: Keys of these scopes come first: where F1 was pressed.
     """
 
-    def __init__(self, remapped: Mapping[str, str]) -> None:
+    def __init__(self, remapped: Mapping[str, str], here: Iterable[Scope] = ()) -> None:
         super().__init__()
         self._remapped = remapped
+        self._here = tuple(here)
 
     def compose(self) -> ComposeResult:
         """A scrolling page."""
@@ -41,7 +49,7 @@ class HelpScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         """The page is laid out like any other Markdown of the app."""
-        page = TextPart(help_text(self._remapped))
+        page = TextPart(help_text(self._remapped, self._here))
         transcript = self.query_one(Transcript)
         transcript.add(Message(0, 0, 1, Role.ASSISTANT, MessageState.COMPLETE, (page,), 0))
         transcript.following = False
@@ -65,23 +73,31 @@ class HelpScreen(Dialog[None]):
                 transcript.scroll_end(animate=False)
 
 
-def help_text(remapped: Mapping[str, str]) -> str:
-    """Keys, commands and the bundled pages as Markdown."""
+def scopes_here(screen: Screen[Any]) -> list[Scope]:
+    """What the keys that work now belong to, apart from what is there all the time."""
+    working = {active.binding.id for active in screen.active_bindings.values()}
+    return [scope for scope in SCOPE_TITLES if scope not in _ALWAYS and working & _IDS[scope]]
+
+
+def help_text(remapped: Mapping[str, str], here: Iterable[Scope] = ()) -> str:
+    """Keys, those of the scopes `here` first, commands and the bundled pages as Markdown."""
     rows = [f"| `{f'/{command.name} {command.argument}'.strip()}` | {command.help} |" for command in COMMANDS]
     commands = "\n".join(["# Slash commands", "", "| Command | |", "| --- | --- |", *rows])
     folder = files("holychat").joinpath("help")
     names = sorted(page.name for page in folder.iterdir() if page.name.endswith(".md")) if folder.is_dir() else []
     pages = [folder.joinpath(name).read_text(encoding="utf-8").strip() for name in names]
-    return "\n\n".join(["# Keys", *_key_tables(keys_in_force(remapped)), commands, *pages])
+    return "\n\n".join(["# Keys", *_key_tables(keys_in_force(remapped), here), commands, *pages])
 
 
-def _key_tables(keys: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _key_tables(keys: Mapping[str, tuple[str, ...]], here: Iterable[Scope]) -> list[str]:
     tables = []
-    for scope, title in SCOPE_TITLES.items():
+    for scope in dict.fromkeys((*here, *SCOPE_TITLES)):
         rows = [
             f"| {', '.join(f'`{key_label(key)}`' for key in keys[row.id])} | {row.help} | `{row.id}` |"
             for row in KEYS
             if row.scope == scope
         ]
-        tables.append("\n".join([f"## {title}", "", "| Key | | Name in `[keys]` |", "| --- | --- | --- |", *rows]))
+        tables.append(
+            "\n".join([f"## {SCOPE_TITLES[scope]}", "", "| Key | | Name in `[keys]` |", "| --- | --- | --- |", *rows])
+        )
     return tables

@@ -123,9 +123,9 @@ class JobDeeds(Screen[int | None]):
 
     def action_help(self) -> None:
         """Keys and help."""
-        from holychat.tui.screens.help import HelpScreen
+        from holychat.tui.screens.help import HelpScreen, scopes_here
 
-        self.app.push_screen(HelpScreen(self.remapped))
+        self.app.push_screen(HelpScreen(self.remapped, scopes_here(self)))
 
     # --- again and away -----------------------------------------------------------------------------------------------
 

@@ -18,9 +18,20 @@ if TYPE_CHECKING:
 _ORDER = {
     binding_id: place
     for place, binding_id in enumerate(
-        ["chat.stop", "dialog.close", "composer.send", "composer.complete"]
-        + [key.id for key in KEYS if key.scope not in ("app", "chat", "composer", "dialog")]
-        + ["chat.list", "chat.new", "chat.help", "app.quit", "chat.model", "chat.commands", "chat.panel", "chat.costs"]
+        dict.fromkeys(
+            ["chat.stop", "dialog.close", "composer.send", "composer.complete", "job.read", "job.close", "job.help"]
+            + [key.id for key in KEYS if key.scope not in ("app", "chat", "composer", "dialog")]
+            + [
+                "chat.list",
+                "chat.new",
+                "chat.help",
+                "app.quit",
+                "chat.model",
+                "chat.commands",
+                "chat.panel",
+                "chat.costs",
+            ]
+        )
     )
 }
 

@@ -102,7 +102,7 @@ def header_rows(job: Job, width: int, styles: Mapping[str, Style], keys: Mapping
     word, style = state_words(job)
     if job.state in ENDED_JOBS and job.ended_ms is not None:
         word = f"{word} {clock(job.ended_ms, now)}"
-    name = Text.assemble((clean_line(job.spec.name, 120), styles["name"]))
+    name = Text.assemble((f"#{job.id} ", styles["muted"]), (clean_line(job.spec.name, 120), styles["name"]))
     rows = [between(name, Text(word, styles[style]), width)]
     if width >= 70:
         who = f"{clean_line(job.spec.model, 50)} · {clean_line(job.spec.provider, 30)}"

@@ -86,7 +86,7 @@ def job_rows(job: Job, width: int, styles: Mapping[str, Style], keys: Mapping[st
         word = f"{sign}{word} {clock(job.ended_ms, now)}"
     elif job.state is JobState.DRAFT:
         word = f"{word} {clock(job.created_ms, now)}"  # drafts of one name are told apart
-    name = Text.assemble((clean_line(job.spec.name, 120), styles["name"]))
+    name = Text.assemble((f"#{job.id} ", styles["muted"]), (clean_line(job.spec.name, 120), styles["name"]))
     rows = [between(name, Text(word, styles[style]), width)]
     if job.state is JobState.DRAFT:
         rows.append(fitted([("Not sent. ", styles["text"]), (f"{keys['enter']} reviews it.", styles["muted"])], width))

@@ -51,6 +51,10 @@ class TextPane(Vertical, can_focus=True):
 
     def show(self, key: tuple[object, ...], facts: str, messages: Sequence[Message]) -> None:
         """Show a text from its beginning; the same `key` again changes only the facts."""
+        if not self.query(".pane-title"):  # a busy machine: it is not composed yet, or is gone already
+            if self.is_attached:
+                self.call_after_refresh(self.show, key, facts, messages)
+            return
         title = Text.assemble((self._label, "bold"), (f"  {clean_line(facts, 200)}", ""), no_wrap=True)
         self.query_one(".pane-title", Static).update(title, layout=False)
         if key == self._shown:
