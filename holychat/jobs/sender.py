@@ -18,6 +18,7 @@ from holychat.errors import (
     HolychatError,
     Outcome,
     OutOfCredit,
+    Overloaded,
     ProviderError,
     RequestRefused,
     StoreError,
@@ -222,7 +223,12 @@ class Sender:
         if not isinstance(error, ProviderError):
             slot.release(None)
             return
-        slot.release(error.outcome, tokens=None, limits=error.limits, retry_after=error.retry_after)
+        slot.release(
+            error.outcome,
+            limits=error.limits,
+            retry_after=error.retry_after,
+            overloaded=isinstance(error, Overloaded),
+        )
         if error.outcome is not Outcome.NEVER_SENT:
             self.reachable()
 

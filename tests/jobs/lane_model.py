@@ -153,6 +153,17 @@ class Accelerating(Smoothed):
         return super().free_at(now, in_flight)
 
 
+@dataclass
+class Shedding(Quota):
+    """No quota, but a part of the requests is turned away because there are too many of everybody's."""
+
+    share: float
+    _chance: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def admit(self, now: float, in_flight: int) -> bool:
+        return self._chance.random() >= self.share
+
+
 class Unlimited(Quota):
     """A server on this machine."""
 
@@ -237,7 +248,8 @@ def run(
         assert now < 1e6, "the lane waits for ever"
         while ends and ends[0][0] <= now:
             _, _, ticket, outcome, limits, hint = heapq.heappop(ends)
-            control.give_back(now, ticket, outcome, limits=limits, retry_after=hint)
+            shed = isinstance(quota, Shedding) and outcome is Outcome.REFUSED
+            control.give_back(now, ticket, outcome, limits=limits, retry_after=hint, overloaded=shed)
             if outcome is Outcome.REFUSED:
                 refused += 1
                 left += 1

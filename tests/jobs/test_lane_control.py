@@ -11,7 +11,7 @@ import pytest
 
 from holychat.errors import Outcome, RateLimits
 from holychat.jobs.lane.control import Control
-from tests.jobs.lane_model import Accelerating, AtOnce, PerMinute, Smoothed, Unlimited, best, run
+from tests.jobs.lane_model import Accelerating, AtOnce, PerMinute, Shedding, Smoothed, Unlimited, best, run
 
 if TYPE_CHECKING:
     import random
@@ -234,6 +234,22 @@ def test_trouble_of_the_provider_stops_growth_and_cuts_nothing() -> None:
 def test_faults_in_the_middle_of_a_job_do_not_slow_it_down_for_long() -> None:
     result = run(Control(), Smoothed(500), 1000, slow, faults=lambda now: 50 < now < 55)
     assert result.seconds < 160
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_a_provider_that_sheds_a_little_load_is_not_given_much_less(share: float) -> None:
+    undisturbed = run(Control(20), Unlimited(), 2000, fast, echo=0.01)
+    assert run(Control(20), Shedding(share), 2000, fast, echo=0.01).seconds < 1.5 * undisturbed.seconds
+
+
+def test_a_provider_that_turns_everything_away_is_asked_less_and_less() -> None:
+    control, now, asked = Control(20), 0.0, 0
+    while now < 60:
+        ticket = control.take(now, 0)
+        control.give_back(now + 0.01, ticket, Outcome.REFUSED, overloaded=True)
+        asked += 1
+        now = max(now + 0.01, control.ready_at(now + 0.01))
+    assert asked < 20
 
 
 def test_background_work_gets_a_part_of_the_window() -> None:

@@ -19,6 +19,8 @@ _FILLED, _FILLED_SLOWLY = 1.25, 0.75
 """Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
 _SLACK = 1.5
 """Of the window over what a known rate needs by the time that replies take."""
+_FEW_SHED, _SHED_MEMORY = 0.15, 60
+"""Of the last so many requests this part may be turned away by a provider with too much to do, and means nothing."""
 _BACKGROUND = 4
 """One part in so many of the window is what background work may take."""
 
@@ -72,6 +74,7 @@ class Control:
         self._in_background = 0
         self._room = 0
         self._round = ROUND
+        self._shed = 0.0
         self._search()
 
     def make_room(self, live_turns: int) -> None:
@@ -125,13 +128,20 @@ class Control:
         tokens: int | None = None,
         limits: RateLimits | None = None,
         retry_after: float | None = None,
+        overloaded: bool = False,
     ) -> None:
-        """A request ended; `outcome` is None for a reply."""
+        """A request ended; `outcome` is None for a reply, `overloaded` marks a refusal that no quota explains."""
         self.window.seen(now, self.in_flight)
         self._leave(ticket)
+        self._shed += (overloaded - self._shed) / _SHED_MEMORY
         if limits is not None:
             self.pacer.learn(now, limits, self.in_flight)
         if outcome is Outcome.REFUSED:
+            if overloaded and retry_after is None and self._shed < _FEW_SHED:
+                # It sheds a little of everybody's load: to go slower would change nothing, the next one gets through.
+                self.pacer.settle(ticket.tokens, 0)
+                self.gate.undone(ticket.sent_at)
+                return
             self._refused(now, ticket, retry_after)
             return
         self.pacer.settle(ticket.tokens, tokens)

@@ -38,6 +38,7 @@ class Slot:
         tokens: int | None = None,
         limits: RateLimits | None = None,
         retry_after: float | None = None,
+        overloaded: bool = False,
     ) -> None:
         """Give the slot back and say what became of the request. A second call does nothing.
 
@@ -46,10 +47,11 @@ class Slot:
             tokens: What the request used, input and output together; None: not known.
             limits: What the answer said of the provider's limits, a refusal as well as a reply.
             retry_after: Seconds that the provider asked to wait.
+            overloaded: It was refused because the provider has too much to do, and not because of a quota.
         """
         lane, self._lane = self._lane, None
         if lane is not None:
-            lane.back(self._ticket, self._sent, outcome, tokens, limits, retry_after)
+            lane.back(self._ticket, self._sent, outcome, tokens, limits, retry_after, overloaded)
 
 
 class Lane:
@@ -135,10 +137,14 @@ class Lane:
         tokens: int | None,
         limits: RateLimits | None,
         retry_after: float | None,
+        overloaded: bool,
     ) -> None:
         """A slot comes back (see `Slot.release`)."""
         if sent:
-            self._control.give_back(self.now(), ticket, outcome, tokens=tokens, limits=limits, retry_after=retry_after)
+            self._control.give_back(
+                self.now(), ticket, outcome,
+                tokens=tokens, limits=limits, retry_after=retry_after, overloaded=overloaded,
+            )  # fmt: skip
         else:
             self._control.undo(ticket)
         self._pump()
