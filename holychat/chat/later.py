@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.attachments import load_file
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from holychat.store.database import Connection, Database
     from holychat.store.messages import FileText
 
-Roads: TypeAlias = "Callable[[str, str, Work, Priority], Awaitable[Choice]]"
+Roads: TypeAlias = "Callable[[str, str, Work, Priority | None], Awaitable[Choice]]"
 
 _ASSUMED_ANSWER = 300
 """Tokens that an answer without a limit is taken to have, for telling price and time."""
@@ -81,12 +81,8 @@ class LaterQuestions:
     ) -> Asked:
         """Ask a question whose answer may come later; on return it and the job that answers it are durable.
 
-        Args:
-            chat_id: Its chat; all that was said there goes along.
-            text: The question.
-            attachments: Files that go along.
-            priority: MEDIUM for the desk, LOW for the provider's batch service where it has one.
-            draft: As for `ChatService.send`.
+        All that was said in the chat goes along. The priority is MEDIUM for the desk, LOW for the provider's batch
+        service where it has one; the rest is as for `ChatService.send`.
 
         Raises:
             UsageError: Nothing to ask, a file that cannot go along, an answer is arriving in the chat.
@@ -99,7 +95,8 @@ class LaterQuestions:
         files = [await asyncio.to_thread(load_file, path) for path in attachments]
         options = (await self._database.read(lambda c: chats.get(c, chat_id))).options
         model = options.model or await self._default_model(options.provider)
-        choice = await self._choice(chat_id, options, model, text, files, priority)
+        work = await self._work(chat_id, options, model, text, files)
+        choice = await self._roads(options.provider, model, work, priority)
 
         def unit(connection: Connection) -> tuple[Message, int]:
             now_ms = time.time_ns() // 1_000_000
@@ -111,6 +108,19 @@ class LaterQuestions:
         asked = Asked(*await self._database.write(unit), choice)
         await self._wake()
         return asked
+
+    async def compare(
+        self, chat_id: int | None, options: ChatOptions, text: str, attachments: Sequence[Path | str] = ()
+    ) -> tuple[Work, Choice]:
+        """What a question would take on each road, for somebody who waits at the screen; nothing is stored or sent.
+
+        Raises:
+            UsageError: A file cannot go along, or there is no such provider.
+        """
+        files = [await asyncio.to_thread(load_file, path) for path in attachments]
+        model = options.model or self._registry.info(options.provider).model
+        work = replace(await self._work(chat_id, options, model, text, files), waiting=True)
+        return work, await self._roads(options.provider, model, work, None)
 
     async def deliver(self) -> int:
         """Put answers that are there into their chats, as the worker does; how many there were."""
@@ -134,14 +144,15 @@ class LaterQuestions:
             raise UsageError(f"{provider} offers no model", "Choose one first.")
         return found
 
-    async def _choice(
-        self, chat_id: int, options: ChatOptions, model: str, text: str, files: Sequence[FileText], priority: Priority
-    ) -> Choice:
-        before = await self._database.read(lambda c: self._request(c, chat_id, options, model))
-        given = self._costs.tokens.prompt(before.messages, model) + self._costs.tokens.text(text, model)
-        given += sum(self._costs.tokens.text(file.text, model) for file in files)
-        work = Work(1, given, options.max_tokens or _ASSUMED_ANSWER)
-        return await self._roads(options.provider, model, work, priority)
+    async def _work(
+        self, chat_id: int | None, options: ChatOptions, model: str, text: str, files: Sequence[FileText]
+    ) -> Work:
+        tokens = self._costs.tokens
+        given = tokens.text(text, model) + sum(tokens.text(file.text, model) for file in files)
+        if chat_id is not None:
+            said = await self._database.read(lambda c: self._request(c, chat_id, options, model))
+            given += tokens.prompt(said.messages, model)
+        return Work(1, given, options.max_tokens or _ASSUMED_ANSWER)
 
     def _order(
         self, connection: Connection, question: Message, options: ChatOptions, model: str, choice: Choice, now_ms: int

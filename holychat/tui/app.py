@@ -291,6 +291,8 @@ _MAIN_COMMANDS = (
     ("Rename chat", "Give this chat another title", "rename"),
     ("Export chat", "Write this chat to a Markdown or JSON file", "export"),
     ("Ask again", "Ask for another answer", "retry"),
+    ("Ask later", "Ask what is typed in the background; its answer lands in this chat", "ask_later"),
+    ("Which road?", "What is typed: live, on the desk, or through the provider's batch service", "roads"),
     ("Editor", "Write in $EDITOR", "edit_in_editor"),
     ("Side panel", "Show or hide background jobs", "toggle_panel"),
     ("New job", "Send a prompt over a folder of documents in the background", "new_job"),

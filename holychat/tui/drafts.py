@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holychat.errors import HolychatError
 from holychat.tui.unsent import Unsent, joined
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Message
     from holychat.tui.live_reply import LiveReply
     from holychat.tui.unsent import Flight
+
+_T = TypeVar("_T")
 
 DELAY = 0.3
 """Seconds after the last key."""
@@ -268,9 +270,7 @@ class Drafts:
             self.give_back(unsent, flight)
             raise
 
-    async def send(
-        self, unsent: Unsent, flight: Flight, begin: Callable[[int, tuple[str, str]], Awaitable[Turn]]
-    ) -> Turn:
+    async def send(self, unsent: Unsent, flight: Flight, begin: Callable[[int, tuple[str, str]], Awaitable[_T]]) -> _T:
         """Let a text in flight become a message.
 
         Args:
@@ -285,8 +285,8 @@ class Drafts:
             if unsent.chat_id is None:
                 unsent.chat_id = await self._create(unsent)
             left = unsent.draft_without(flight)
-            turn = await begin(unsent.chat_id, (unsent.stored, left))
+            sent = await begin(unsent.chat_id, (unsent.stored, left))
             unsent.landed(flight)
             unsent.stored = left
         self.changed()
-        return turn
+        return sent

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from holychat.chat.service import ChatService
     from holychat.domain.chat import Message
+    from holychat.services import Services
     from holychat.tui.widgets.transcript import Transcript
 
 _LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def show_changes(transcript: Transcript, first: int, messages: Sequence[Message]
     known = transcript.message_count
     same = 0
     while same < len(messages) and first + same < known and _is_shown(transcript, first + same, messages[same]):
+        _retell(transcript, first + same, messages[same])
         same += 1
     if same == len(messages) and first + same == known:
         return False
@@ -46,6 +48,22 @@ def _is_shown(transcript: Transcript, position: int, message: Message) -> bool:
         return True  # not loaded: it is read when it is looked at
     shown = entry.message
     return (shown.id, shown.state, shown.text) == (message.id, message.state, message.text)
+
+
+def _retell(transcript: Transcript, position: int, message: Message) -> None:
+    """How far the job is that answers a question is said at the question."""
+    entry = transcript.document.entry(position)
+    if entry is not None and entry.message.later != message.later:
+        transcript.retell(position, message)
+
+
+async def take_answers(services: Services) -> bool:
+    """Put answers that were asked for later into their chats, where they are there; whether there were any."""
+    try:
+        return await services.later.deliver() > 0
+    except HolychatError as error:
+        _LOG.warning("answers wait to be put into their chats: %s", error.title)
+        return False
 
 
 async def watch_history(chats: ChatService, refresh: Callable[[], Awaitable[None]]) -> None:

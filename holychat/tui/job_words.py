@@ -67,6 +67,11 @@ def state_words(job: Job) -> tuple[str, str]:
     return _STATE_WORDS[job.state]
 
 
+def pause_words(reason: PauseReason) -> str:
+    """Why a job is paused, in a word or two."""
+    return _PAUSES[reason][0]
+
+
 def advice(job: Job, keys: Mapping[str, str]) -> str:
     """Why a job is paused and what to do about it; "" for one that is not.
 

@@ -92,6 +92,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat.commands", "ctrl+p", "app.command_palette", "commands", "All commands", "chat", True),
     Key("chat.panel", "f4,ctrl+b", "toggle_panel", "panel", "Show or hide the side panel", "chat", True, True),
     Key("chat.costs", "f3", "costs", "costs", "What was spent, by model and by day", "chat", True),
+    Key("chat.later", "f5", "ask_later", "later", "Ask what is typed for later; the answer lands in this chat", "chat"),
     Key("chat.editor", "ctrl+o", "edit_in_editor", "editor", "Write in $EDITOR", "chat"),
     Key("chat.help", "f1", "help", "help", "Help", "chat", True),
     Key("chat.top", "ctrl+home", "scroll_top", "top", "Scroll to the beginning", "chat"),
@@ -174,6 +175,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("job_review.next", "right,down", "next(1)", "next", "Next button", "job_review"),
     Key("job_review.previous", "left,up", "next(-1)", "previous", "Button before", "job_review"),
+    Key("job_review.compare", "c", "compare", "compare", "Live, desk and batch side by side", "job_review", True),
     Key("job_review.back", "escape", "back", "back", "Back to the form", "job_review", True),
     Key("job.read", "enter", "read", "read", "Read the result beside its source, at full width, and back", "job", True),
     Key(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROAD_TITLES: Mapping[Road, str] = {Road.LIVE: "Live", Road.DESK: "Desk", Road.PROVIDER_BATCH: "Provider's batch"}
 """As they stand above a column."""
+ROAD_NAMES: Mapping[Road, str] = {Road.LIVE: "Live", Road.DESK: "Desk", Road.PROVIDER_BATCH: "Batch"}
+"""As they stand in a narrow panel."""
 UNKNOWN = "unknown"
 _NOT_OFFERED = "not offered"
 ROWS = ("Price", "First token", "End", "Requests/min")

@@ -28,6 +28,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("attach", "FILE", "Send a file with the next message; - takes all back", "file"),
     SlashCommand("title", "[TEXT]", "Rename this chat"),
     SlashCommand("retry", "", "Ask for another answer"),
+    SlashCommand("later", "[low|medium] QUESTION", "Ask in the background; the answer lands here when it is there"),
     SlashCommand("export", "[FILE]", "Write this chat to a .md or .json file"),
     SlashCommand("batch", "[NAME]", "Make a template of this chat and use it over a folder of documents"),
     SlashCommand("cost", "", "What was spent, by model and by day"),

@@ -14,7 +14,7 @@ from holychat.tui.completer import Completer
 from holychat.tui.conversation import Conversation
 from holychat.tui.keymap import bindings, key_label, keys_in_force
 from holychat.tui.message_actions import MessageActions
-from holychat.tui.screens.chat_money import ChatMoney
+from holychat.tui.screens.chat_later import ChatLater
 from holychat.tui.slash_runner import SlashRunner
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.composer import Composer
@@ -46,7 +46,7 @@ _HIGH = 22
 _PLACEHOLDER = "Ask anything, or / for commands"
 
 
-class ChatScreen(ChatMoney):
+class ChatScreen(ChatLater):
     """Routes what happens in the widgets to the conversation and back.
 
     Args:
@@ -149,6 +149,8 @@ class ChatScreen(ChatMoney):
             if meant.name == "new":
                 self.composer.set_text("")
                 self.action_new_chat()
+            elif meant.name == "later":
+                self.command_later(text, meant.argument)
             elif not meant.argument:
                 self.composer.set_text("")
                 self.attempt(self._slash.run, meant)

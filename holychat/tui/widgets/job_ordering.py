@@ -233,10 +233,7 @@ class JobOrdering(Vertical):
         services, review = self._services(), self._review
         if services is None or review is None:
             return
-        try:
-            review.show_estimate(await services.jobs.estimate(job.id, progress=review.show_progress))
-        except HolychatError as error:
-            review.show_problem(str(error))
+        await review.reckon(services.jobs, job.id)
 
     def on_job_review_answered(self, event: JobReview.Answered) -> None:
         """Send it, or not."""

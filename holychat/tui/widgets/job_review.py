@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from holychat.domain.jobs import Kind
+from holychat.errors import HolychatError
 from holychat.text import clean, clean_line
 from holychat.tui.files import current_folder
 from holychat.tui.job_words import (
@@ -23,13 +24,16 @@ from holychat.tui.job_words import (
     source_words,
 )
 from holychat.tui.keymap import bindings
+from holychat.tui.road_words import ROAD_NAMES, reasons_of, short_words
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from holychat.domain.jobs import Job
+    from holychat.domain.roads import Choice
     from holychat.domain.usage import Cost
     from holychat.jobs.estimate import Estimate
+    from holychat.jobs.service import JobService
 
 TRIAL = 3
 """Documents of a trial run."""
@@ -54,6 +58,9 @@ class JobReview(VerticalScroll, can_focus=False):
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.job: Job | None = None
+        self.roads: Choice | None = None
+        """The roads for what is shown, once it is estimated."""
+        self.estimate: Estimate | None = None
         self._ready = False
 
     def compose(self) -> ComposeResult:
@@ -61,6 +68,7 @@ class JobReview(VerticalScroll, can_focus=False):
         yield Static(Content("Review"), classes="panel-title")
         yield Static(Content(""), id="review-order")
         yield Static(Content(""), id="review-facts")
+        yield Static(Content(""), id="review-roads")
         yield Static(Content(""), id="review-warnings")
         with Horizontal(id="review-buttons"):
             yield Button(Content("Send"), id="review-send", variant="primary", compact=True)
@@ -71,6 +79,8 @@ class JobReview(VerticalScroll, can_focus=False):
     def show_job(self, job: Job) -> None:
         """Show what is ordered; its estimate comes later."""
         self.job, self._ready = job, False
+        self.roads = self.estimate = None
+        self.query_one("#review-roads", Static).update(Content(""))
         spec = job.spec
         where = [source_words(source, current_folder()) for source in spec.sources[:3]]
         if len(spec.sources) > 3:
@@ -91,21 +101,30 @@ class JobReview(VerticalScroll, can_focus=False):
             self.query_one(f"#review-{name}", Button).disabled = True
         self.query_one("#review-back", Button).focus(scroll_visible=False)
 
+    async def reckon(self, jobs: JobService, job_id: int) -> None:
+        """Find out what a job will take and on which road, and show it."""
+        try:
+            estimate = await jobs.estimate(job_id, progress=self.show_progress)
+            self.show_estimate(estimate, await jobs.roads(job_id, estimate))
+        except HolychatError as error:
+            self.show_problem(str(error))
+
     def show_progress(self, documents: int) -> None:
         """So many documents were found until now."""
         if not self._ready:
             self.query_one("#review-facts", Static).update(Content(f"Looking at the documents… {number(documents)}"))
 
-    def show_estimate(self, estimate: Estimate) -> None:
+    def show_estimate(self, estimate: Estimate, roads: Choice) -> None:
         """Everything is known that will be: the job may be sent."""
-        self._ready = True
+        self._ready, self.estimate, self.roads = True, estimate, roads
+        self.query_one("#review-roads", Static).update(roads_text(roads))
         self.query_one("#review-facts", Static).update(facts_text(estimate, self.job))
         self._warn("\n".join(f"! {warning}" for warning in estimate.warnings))
         send, trial = self.query_one("#review-send", Button), self.query_one("#review-try", Button)
         sendable = estimate.documents > 0
         send.disabled = not sendable
         trial.disabled = estimate.documents <= TRIAL
-        hint = "Nothing is sent yet. ← → Enter" if sendable else "There is nothing to send."
+        hint = "Nothing is sent yet. ← → Enter, c compares" if sendable else "There is nothing to send."
         self.query_one("#review-hint", Static).update(Content(hint))
         if self.query_one("#review-back", Button).has_focus and sendable:
             send.focus(scroll_visible=False)
@@ -131,6 +150,17 @@ class JobReview(VerticalScroll, can_focus=False):
             self.screen.focus_next("#review-buttons Button")
         else:
             self.screen.focus_previous("#review-buttons Button")
+
+    def action_compare(self) -> None:
+        """The roads side by side, with all they rest on."""
+        if self.roads is None or self.estimate is None:
+            return
+        from holychat.tui.screens.roads import RoadsScreen
+
+        estimate = self.estimate
+        tokens = f"~{compact(estimate.input_tokens)} tokens in, ~{compact(estimate.output_tokens)} out"
+        documents = f"{number(estimate.documents)} document{'s' * (estimate.documents != 1)}"
+        self.app.push_screen(RoadsScreen(self.roads, f"{documents}: {tokens}"))
 
     def action_back(self) -> None:
         """Back to the form."""
@@ -171,6 +201,17 @@ def facts_text(estimate: Estimate, job: Job | None) -> Text:
 def _short(path: str) -> str:
     folder = current_folder().rstrip("/") + "/"
     return path.removeprefix(folder) if folder != "/" else path
+
+
+def roads_text(choice: Choice) -> Text:
+    """The roads, a line each, the one that is taken marked, and why it is."""
+    text = Text()
+    for offer in choice.offers:
+        taken = offer.road is choice.road
+        text.append(f"{'▸' if taken else ' '} {ROAD_NAMES[offer.road]:<9}", "bold" if taken else "dim")
+        text.append(f"{short_words(offer)}\n", "" if offer.available else "dim")
+    text.append(reasons_of(choice)[-1], "dim")
+    return text
 
 
 def _price(cost: Cost | None) -> str:

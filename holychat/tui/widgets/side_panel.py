@@ -95,6 +95,13 @@ class SidePanel(JobOrdering):
         self._list.show([job, *(other for other in self._list.jobs if other.id != job.id)], marked=job.id)
         self.show_mode("")
 
+    def compare_roads(self) -> bool:
+        """Show the roads of the order under review side by side; False where none is."""
+        if self.mode != "review" or self._review is None or self._review.roads is None:
+            return False
+        self._review.action_compare()
+        return True
+
     def focus_panel(self) -> None:
         """Take the focus: where the person was."""
         if self.mode == "form" and self._form is not None:

@@ -90,6 +90,13 @@ class Transcript(TranscriptView):
         self.document.remove_from(position)
         self.document_changed()
 
+    def retell(self, position: int, message: Message) -> None:
+        """Show what is said around a message whose text is the same."""
+        if (entry := self.document.entry(position)) is not None:
+            entry.retell(message)
+            self.document.changed()
+            self.document_changed()
+
     @property
     def message_count(self) -> int:
         """Messages of the chat, loaded or not."""

@@ -101,6 +101,11 @@ class Entry:
             self._reasoning.finish()
         self._reset()
 
+    def retell(self, message: Message) -> None:
+        """The text is the same, what is said around it is not."""
+        self.message = message
+        self._reset()
+
     def fold(self) -> bool:
         """Fold or unfold the reasoning. Returns whether there is any."""
         if not self._reasoning_length:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holychat.catalog.money import money_text
 from holychat.domain.chat import Message, MessageState, Role
 from holychat.text import clean, clean_line
+from holychat.tui.later_words import waiting_words
 from holychat.tui.markdown.block import PlainBlock
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def reasoning_title(length: int, *, folded: bool) -> PlainBlock:
 def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
     """Lines below a message: a notice while it streams, else how it ended and what it took."""
     if message.role is not Role.ASSISTANT:
+        if message.later is not None and (words := waiting_words(message.later)):
+            yield PlainBlock.of(words, "muted", "user", joined=True)
         return
     if message.state is MessageState.STREAMING:
         if note:
@@ -61,7 +64,7 @@ def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
         yield PlainBlock.of(f"■ The model reached its length limit. {_CONTINUE}", "warning")
     elif message.finish_reason == "content_filter":
         yield PlainBlock.of("■ The provider's content filter ended the reply.", "warning")
-    if message.state is not MessageState.FAILED and (facts := facts_of(message)):
+    if (message.state is not MessageState.FAILED or message.later is not None) and (facts := facts_of(message)):
         yield PlainBlock.of(facts, "muted")
 
 
@@ -86,4 +89,6 @@ def facts_of(message: Message) -> str:
         facts.append(f"{about}{usage.output_tokens:,} tokens")
     if money := money_text(message.cost):
         facts.append(money)
+    if message.later is not None and message.later.is_answer:
+        facts.append(f"answered later by job {message.later.job_id}")
     return " · ".join(facts)
