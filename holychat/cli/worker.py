@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holychat.errors import ExitCode, UsageError
+from holychat.errors import ExitCode, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from holychat.cli.session import Session
     from holychat.jobs.worker import WorkerLock
+    from holychat.settings import Settings
 
 _TAKE_SECONDS = 2.0
 """Somebody who only looks whether the lock is free holds it for a moment."""
-_TAKE_OVER_SECONDS = 30.0
+_TAKE_OVER_SECONDS = 660.0
+"""The worker that is there waits for what it has under way."""
 _NICENESS = 5
 """Who types goes before who works in the background; where nobody else wants the processor it costs nothing."""
 _SWITCH_SECONDS = 0.001
@@ -64,19 +66,54 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
 async def _work(session: Session, lock: WorkerLock, keys: dict[str, str], *, stay: bool) -> int:
     from holychat.jobs.worker import Worker
     from holychat.services import open_services
+    from holychat.settings import load_settings
 
-    try:
-        services = open_services(session.paths, session.settings, session.environ, masker=session.masker)
-    except BaseException:
-        lock.release()
-        raise
-    try:
-        for name, value in keys.items():
-            services.keychain.remember(name, value)
-        await Worker(services, lock, stay=stay, session_keys=tuple(keys)).run()
-    finally:
-        await services.close()
-    return ExitCode.DONE
+    settings = session.settings
+    while True:
+        try:
+            services = open_services(session.paths, settings, session.environ, masker=session.masker)
+        except BaseException:
+            lock.release()
+            raise
+        news = _News(session, settings)
+        worker = Worker(services, lock, stay=stay, session_keys=tuple(keys), settings_changed=news)
+        try:
+            for name, value in keys.items():
+                services.keychain.remember(name, value)
+            await worker.run()
+        finally:
+            await services.close()
+        if not worker.begins_again:
+            return ExitCode.DONE
+        settings = load_settings(session.paths.config_file, session.environ)
+
+
+class _News:
+    """Whether config.toml says something else than it did, and something that can be used. Blocking."""
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        self._session = session
+        self._settings = settings
+        self._seen = self._stamp()
+
+    def __call__(self) -> bool:
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        from holychat.settings import load_settings
+
+        try:
+            return load_settings(self._session.paths.config_file, self._session.environ) != self._settings
+        except SettingsError:
+            return False  # half written, or a mistake: whoever made it is told by the next command
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            found = self._session.paths.config_file.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_mtime_ns, found.st_size)
 
 
 def _say_lines(session: Session) -> None:

@@ -47,6 +47,7 @@ class Engine:
         self._is_needed = is_needed
         self._seen = -1
         self._stopping = asyncio.Event()
+        self._grace: float | None = None
         self._dirty = True
         self._store_trouble: StoreError | None = None
         self._pause_for_store = False
@@ -62,8 +63,13 @@ class Engine:
         """Requests under way."""
         return self._desk.in_flight
 
-    def stop(self) -> None:
-        """Send nothing more; `run` returns when what is under way has come back, or its grace is over."""
+    def stop(self, grace_seconds: float | None = None) -> None:
+        """Send nothing more; `run` returns when what is under way has come back, or its grace is over.
+
+        Args:
+            grace_seconds: Another grace than the one `run` was given.
+        """
+        self._grace = grace_seconds
         self._stopping.set()
 
     async def run(self, idle_seconds: float | None, grace_seconds: float) -> None:
@@ -79,7 +85,7 @@ class Engine:
         writing = asyncio.create_task(self._writer.run())
         try:
             await self._until(writing, self._work(idle_seconds))
-            await self._until(writing, self._end(grace_seconds))
+            await self._until(writing, self._end(grace_seconds if self._grace is None else self._grace))
         finally:
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

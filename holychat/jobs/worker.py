@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
 """How long what is under way may still take when the worker is asked to end."""
+HANDOVER_SECONDS = 600.0
+"""How long it may take where another worker goes on, or this one with other settings: nobody is in a hurry then."""
 _BEAT_SECONDS = 2.0
 _LEAVE_SECONDS = 0.5
 _LOOK_SECONDS = 0.2
@@ -87,10 +89,20 @@ class Worker:
         lock: Taken already.
         stay: Go on when there is nothing to do.
         session_keys: Providers whose keys it was handed.
+        settings_changed: Asked now and then whether there are other settings to work with.
+
+    Attributes:
+        begins_again: Set when `run` has returned because the settings changed; the lock is still held then.
     """
 
     def __init__(
-        self, services: Services, lock: WorkerLock, *, stay: bool = False, session_keys: Collection[str] = ()
+        self,
+        services: Services,
+        lock: WorkerLock,
+        *,
+        stay: bool = False,
+        session_keys: Collection[str] = (),
+        settings_changed: Callable[[], bool] | None = None,
     ) -> None:
         self._services = services
         self._database = services.database
@@ -100,13 +112,16 @@ class Worker:
         self._owner = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._engine: Engine | None = None
         self._stopping = False
+        self._ending = False
+        self._settings_changed = settings_changed
+        self.begins_again = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    def stop(self) -> None:
+    def stop(self, grace_seconds: float | None = None) -> None:
         """Send nothing more and end when what is under way has come back."""
         self._stopping = True
         if self._engine is not None:
-            self._engine.stop()
+            self._engine.stop(grace_seconds)
 
     async def run(self) -> None:
         """Work until there is nothing to do, or until `stop`.
@@ -124,6 +139,8 @@ class Worker:
                 await engine.run(self._idle, GRACE_SECONDS)
                 await self._put_into_chats()
                 await self._depart()
+                if self.begins_again:
+                    break
                 self._lock.release()
                 if self._stopping or not await self._database.read(ledger_jobs.has_work):
                     break
@@ -135,7 +152,8 @@ class Worker:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._lock.release()
+            if not self.begins_again:
+                self._lock.release()
 
     async def _has_messages(self) -> bool:
         """Whether a webhook is to be sent soon."""
@@ -161,17 +179,26 @@ class Worker:
             try:
                 if await self._database.read(lambda c: workers.asked_to_leave(c, self._owner)):
                     _log.info("another worker takes over")
-                    self.stop()
+                    self.stop(HANDOVER_SECONDS)
                 elif not self._lock.is_there():
                     # Somebody deleted the home, or the lock: another worker could start beside this one.
                     _log.warning("the lock of the worker is gone; it ends")
                     self.stop()
                 elif time.monotonic() - beaten >= _BEAT_SECONDS:
                     beaten = time.monotonic()
+                    await self._look_at_settings()
                     if not await self._database.write(lambda c: workers.beat(c, self._owner, _now_ms())):
                         await self._announce()
             except StoreError:
                 _log.debug("no heartbeat", exc_info=True)
+
+    async def _look_at_settings(self) -> None:
+        """Begin again with the settings as they are now, where somebody changed them."""
+        if self._settings_changed is None or self._stopping or not await asyncio.to_thread(self._settings_changed):
+            return
+        _log.info("the settings changed: beginning again when what is under way has come back")
+        self.begins_again = True
+        self.stop(HANDOVER_SECONDS)
 
     async def _deliver(self) -> None:
         """Send the webhooks that are due."""
@@ -221,10 +248,15 @@ class Worker:
                 loop.add_signal_handler(number, self._signalled, number)
 
     def _signalled(self, number: int) -> None:
-        if self._stopping:
+        if self._ending:
             # Asked twice: what is under way is left as it is, and is in doubt when the next worker starts.
             os._exit(128 + number)
+        self._ending = True
         _log.info("ending: what is under way has %g seconds to come back", GRACE_SECONDS)
+        if self._stopping:
+            # It waits for a handover already, more patiently than it may now.
+            self.begins_again = False
+            asyncio.get_running_loop().call_later(GRACE_SECONDS, os._exit, 128 + number)
         self.stop()
 
 

@@ -205,6 +205,30 @@ def test_a_worker_whose_lock_was_deleted_ends_so_that_there_are_never_two(desk: 
     assert "the lock of the worker is gone" in said
 
 
+def test_settings_that_change_are_taken_up_without_losing_what_is_under_way(
+    desk: DeskHome, server: QuotaServer
+) -> None:
+    server.set(latency_ms=1_500)
+    job_id = desk.order(desk.documents(12), JobLimits(concurrency=4))
+    worker = start(desk, "--stay")
+    desk.wait_for(lambda: server.totals().in_flight == 4)
+    config = desk.home / "config" / "config.toml"
+    config.write_text(config.read_text() + "\n[webhooks]\nallow_loopback = true\n")
+    assert worker.stderr is not None
+    while "the settings changed" not in (line := worker.stderr.readline().lower()):
+        assert line
+    server.set(latency_ms=5)
+    desk.wait_until_ended(job_id)
+    assert desk.job(job_id).counts.of(ItemState.DONE) == 12
+    desk.check(job_id)
+    row = row_of(desk)
+    assert row is not None
+    assert row.pid == worker.pid
+    config.write_text(config.read_text() + "\nthis is a mistake\n")
+    worker.terminate()
+    assert said_by(worker)[0] == 0
+
+
 def test_its_help_tells_what_it_is_for(desk: DeskHome) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holychat", "worker", "--help"], env=desk.environ, capture_output=True, text=True
