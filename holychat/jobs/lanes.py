@@ -71,11 +71,20 @@ class Lanes:
         if run.lane not in self._senders:
             self._senders[run.lane] = self._open(run.job)
         self._senders[run.lane][0].runs.append(run)
+        self._say_rate(run)
 
     def leave(self, run: JobRun) -> None:
         """The job is not in hand any more."""
         if (known := self._senders.get(run.lane)) is not None and run in known[0].runs:
             known[0].runs.remove(run)
+            self._say_rate(run)
+
+    def _say_rate(self, run: JobRun) -> None:
+        """The lowest of the rates that are known of a lane holds for all that use it."""
+        sender = self._senders[run.lane][0]
+        rates = [other.job.spec.limits.requests_per_minute for other in sender.runs]
+        rates.append(self._services.settings.jobs.requests_per_minute.get(run.job.spec.provider))
+        sender.lane.allow(min((rate for rate in rates if rate is not None), default=None))
 
     def abort(self, run: JobRun) -> None:
         """Give up what is under way of a job."""
@@ -142,8 +151,7 @@ class Lanes:
         spec = job.spec
         info = self._services.registry.info(spec.provider)
         cap = _OFFLINE_AT_ONCE if info.kind == "offline" else max(_MOST_AT_ONCE, spec.limits.concurrency or 0)
-        rate = spec.limits.requests_per_minute or self._services.settings.jobs.requests_per_minute.get(spec.provider)
-        lane = Lane(cap=cap, requests_per_minute=rate)
+        lane = Lane(cap=cap)
         if spec.limits.concurrency:
             lane.expect(spec.limits.concurrency)
         provider = self._services.registry.lane(spec.provider, connections=cap)

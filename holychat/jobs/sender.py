@@ -199,21 +199,22 @@ class Sender:
         try:
             raw = await self.provider.send(item.request)
         except asyncio.CancelledError:
-            slot.release(Outcome.AMBIGUOUS)
             self._fates.doubt(run, item, attempt_id, ABORTED)
+            slot.release(Outcome.AMBIGUOUS)
             if not run.aborted:
                 raise
         except HolychatError as error:
-            self._release(slot, error)
+            # What became of it goes to the ledger first: nothing that follows can lose it then.
             self._failed(run, item, attempt_id, error)
+            self._release(slot, error)
         except Exception as error:  # noqa: BLE001  # the item's boundary: one odd request must not stop the others
             _log.exception("item %d was sent and something went wrong inside holychat", item.item_id)
-            slot.release(Outcome.AMBIGUOUS)
             self._fates.doubt(run, item, attempt_id, replace(unexpected(error), outcome=Outcome.AMBIGUOUS.value))
+            slot.release(Outcome.AMBIGUOUS)
         else:
+            self._fates.received(run, item, attempt_id, raw, round((loop.time() - began) * 1000))
             slot.release(None, tokens=None, limits=raw.limits)
             self.reachable()
-            self._fates.received(run, item, attempt_id, raw, round((loop.time() - began) * 1000))
         finally:
             run.on_the_wire.discard(task)
 

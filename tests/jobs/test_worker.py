@@ -229,6 +229,17 @@ def test_settings_that_change_are_taken_up_without_losing_what_is_under_way(
     assert said_by(worker)[0] == 0
 
 
+def test_a_rate_of_a_later_job_is_kept_though_an_earlier_one_had_none(desk: DeskHome) -> None:
+    worker = start(desk, "--stay")
+    desk.wait_until_ended(desk.order(desk.documents(5)))
+    began = time.monotonic()
+    slow = desk.order(desk.documents(6), JobLimits(requests_per_minute=120))
+    desk.wait_until_ended(slow)
+    assert time.monotonic() - began > 1.5
+    worker.terminate()
+    assert said_by(worker)[0] == 0
+
+
 def test_its_help_tells_what_it_is_for(desk: DeskHome) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "holychat", "worker", "--help"], env=desk.environ, capture_output=True, text=True

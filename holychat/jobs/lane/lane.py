@@ -101,6 +101,11 @@ class Lane:
         self._control.make_room(live_turns)
         self._pump()
 
+    def allow(self, requests_per_minute: float | None) -> None:
+        """Take this rate from now on; None: as headers say, or as it is found out."""
+        self._control.pacer.allow(requests_per_minute)
+        self._pump()
+
     def expect(self, concurrency: int) -> None:
         """Somebody wants so many at once and knows that it is allowed: begin there, until something is refused."""
         self._control.expect(concurrency)

@@ -140,6 +140,13 @@ class Pacer:
         self._frozen = 0.0
         self._held = -math.inf
 
+    def allow(self, requests_per_minute: float | None) -> None:
+        """Take the rate that the person knows from now on; None: as headers say, or as it was found out."""
+        if requests_per_minute == self._own_requests:
+            return
+        self._own_requests = requests_per_minute
+        self._named = None if requests_per_minute is None else requests_per_minute / 60
+
     def rate(self, now: float) -> float:
         """Requests per second at this moment; infinite where nothing limits them."""
         rate = self._found(now)
