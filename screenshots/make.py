@@ -165,6 +165,7 @@ async def take(theme: str) -> None:
             session.picture("welcome")
             await offline_pictures(session)
             await job_pictures(session)
+            await later_picture(session)
             await dialog_pictures(session)
         await app.close_services()
         without_key = msgspec.structs.replace(settings, chat=ChatSettings(provider="holysheep"))
@@ -262,6 +263,53 @@ async def cost_pictures(theme: str) -> None:
             await app.close_services()
 
 
+async def road_pictures(theme: str) -> None:
+    """The roads for this repository at OpenAI's prices, on a small screen and on a large one; nothing is sent."""
+    from holychat.paths import Paths
+    from holychat.settings import ChatSettings, Settings, UiSettings
+    from holychat.store import submissions
+    from holychat.tui.app import HolychatApp
+
+    settings = Settings(chat=ChatSettings(provider="openai", model="gpt-4.1"), ui=UiSettings(theme=theme))
+    for name, size in (("roads-small", (80, 24)), ("roads", (120, 40))):
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            os.environ["HOLYCHAT_HOME"] = home
+            app = HolychatApp(Paths.resolve(), settings)
+            async with app.run_test(size=size) as pilot:
+                session = Session(app, pilot, theme)
+                await session.until(lambda app=app: type(app.screen).__name__ == "FirstRunScreen")
+                await pilot.press("escape")
+                services = app.services
+                assert services is not None
+                url, now = services.registry.info("openai").base_url, time.time_ns() // 1_000_000
+                await services.database.write(
+                    lambda c, url=url, now=now: submissions.found_out(c, "openai", url, True, now)
+                )
+                await pilot.press("f4", "n")
+                await session.until(lambda app=app: getattr(app.focused, "id", "") == "where")
+                await pilot.press(*"holychat", "enter")
+                await session.until(lambda app=app: getattr(app.focused, "id", "") == "review-send")
+                await pilot.press("c")
+                await session.until(lambda app=app: type(app.screen).__name__ == "RoadsScreen")
+                app.clear_notifications()
+                await pilot.pause(0.3)
+                session.picture(name)
+            await app.close_services()
+
+
+async def later_picture(session: Session) -> None:
+    """A question that was asked for later, and the answer where it landed."""
+    main = session.app.main
+    await session.pilot.press("ctrl+n")
+    await session.until(lambda: main.conversation.chat is None)
+    await session.say("What does holychat do with a key?")
+    main.composer.set_text("/later What is batch processing?")
+    await session.pilot.press("enter")
+    await session.until(lambda: main.transcript.message_count == 4)
+    session.picture("later")
+    session.app.clear_notifications()
+
+
 async def offline_pictures(session: Session) -> None:
     """A conversation with a file, a question that waits for its turn, the marked message."""
     main = session.app.main
@@ -350,6 +398,7 @@ def main() -> None:
         asyncio.run(live_picture(theme))
         asyncio.run(take(theme))
         asyncio.run(cost_pictures(theme))
+        asyncio.run(road_pictures(theme))
 
 
 if __name__ == "__main__":

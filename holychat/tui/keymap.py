@@ -92,7 +92,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat.commands", "ctrl+p", "app.command_palette", "commands", "All commands", "chat", True),
     Key("chat.panel", "f4,ctrl+b", "toggle_panel", "panel", "Show or hide the side panel", "chat", True, True),
     Key("chat.costs", "f3", "costs", "costs", "What was spent, by model and by day", "chat", True),
-    Key("chat.later", "f5", "ask_later", "later", "Ask what is typed for later; the answer lands in this chat", "chat"),
+    Key("chat.later", "f8", "ask_later", "later", "Ask what is typed for later; the answer lands in this chat", "chat"),
     Key("chat.editor", "ctrl+o", "edit_in_editor", "editor", "Write in $EDITOR", "chat"),
     Key("chat.help", "f1", "help", "help", "Help", "chat", True),
     Key("chat.top", "ctrl+home", "scroll_top", "top", "Scroll to the beginning", "chat"),

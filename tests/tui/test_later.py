@@ -148,10 +148,10 @@ async def test_a_cancelled_one_offers_to_ask_now(settings: Settings, loopback: L
 async def test_what_stands_in_the_composer_is_asked_for_later_with_a_key(settings: Settings) -> None:
     async with driving(settings) as app:
         await app.type("what is rain?")
-        await app.press("f5")
+        await app.press("f8")
         await app.shows("answered later by job 1")
         assert conversation(app) == [("user", "what is rain?"), ("assistant", "about what is rain?")]
-        await app.press("f5")
+        await app.press("f8")
         await app.notified("Type the question first")
 
 
