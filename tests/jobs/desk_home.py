@@ -78,10 +78,18 @@ class DeskHome:
         base_url: How the provider is reached, where that is not directly.
         idle_seconds: How long a worker stays without work.
         context: Tokens that the model takes; longer documents are split.
+        more: Further lines of config.toml.
     """
 
     def __init__(
-        self, folder: Path, server: QuotaServer, *, base_url: str = "", idle_seconds: float = 60.0, context: int = 8192
+        self,
+        folder: Path,
+        server: QuotaServer,
+        *,
+        base_url: str = "",
+        idle_seconds: float = 60.0,
+        context: int = 8192,
+        more: str = "",
     ) -> None:
         self.folder = folder
         self.home = folder / "home"
@@ -94,7 +102,7 @@ class DeskHome:
         config = self.home / "config" / "config.toml"
         config.parent.mkdir(parents=True)
         url = base_url or server.base_url
-        config.write_text(CONFIG.format(url=url, idle=idle_seconds, context=context), encoding="utf-8")
+        config.write_text(CONFIG.format(url=url, idle=idle_seconds, context=context) + more, encoding="utf-8")
         self.paths = Paths.resolve({"HOLYCHAT_HOME": str(self.home)})
         self.database = Database.open(self.paths.database)
         self.allowed: Counter[str] = Counter()
