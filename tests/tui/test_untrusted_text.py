@@ -64,6 +64,7 @@ async def test_a_reply_a_title_a_model_an_error_and_a_notice_are_only_text(loopb
         assert not UNSAFE.search(painted(app))
         await app.press("ctrl+p")
         await app.screen("CommandPalette")
+        await app.press(*"rename")
         await app.shows("title")
         assert not UNSAFE.search(painted(app))
         await app.press("escape")
