@@ -33,7 +33,6 @@ Roads: TypeAlias = "Callable[[str, str, Work, Priority | None], Awaitable[Choice
 _ASSUMED_ANSWER = 300
 """Tokens that an answer without a limit is taken to have, for telling price and time."""
 _LONGEST_NAME = 60
-JobIds: TypeAlias = list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +126,6 @@ class LaterQuestions:
         if not await self._database.read(later_answers.any_due):
             return 0
         return await self._database.write(lambda c: later_answers.deliver(c, time.time_ns() // 1_000_000))
-
-    async def waiting_in(self, chat_id: int) -> JobIds:
-        """The jobs that answers of a chat are still to come from."""
-        return await self._database.read(lambda c: later.waiting_in(c, chat_id))
 
     async def _default_model(self, provider: str) -> str:
         info = self._registry.info(provider)

@@ -35,6 +35,7 @@ Entries: TypeAlias = list[ChatEntry]
 Hits: TypeAlias = list[Hit]
 Results: TypeAlias = list[ResultHit]
 Messages: TypeAlias = list[Message]
+JobIds: TypeAlias = list[int]
 
 
 class ChatService:
@@ -106,8 +107,8 @@ class ChatService:
         """Give a chat a title; an empty one is filled again by the next message."""
         return await self._database.write(lambda c: chats.rename(c, chat_id, title))
 
-    async def delete(self, chat_id: int) -> None:
-        """Delete a chat and all it holds, an answer that is arriving in this process included.
+    async def delete(self, chat_id: int) -> JobIds:
+        """Delete a chat and all it holds; an answer that is arriving here ends. Returns jobs that still answer there.
 
         Raises:
             UsageError: There is no such chat.
@@ -115,7 +116,7 @@ class ChatService:
         turn = self._turns.live(chat_id)
         if turn is not None:
             await turn.interrupt()
-        await self._database.write(lambda c: chats.delete(c, chat_id))
+        return await self._database.write(lambda c: _deleted(c, chat_id))
 
     async def set_options(self, chat_id: int, options: ChatOptions) -> Chat:
         """Change what a chat asks of the model from the next message on."""
@@ -290,6 +291,12 @@ class ChatService:
 def _tail(connection: Connection, chat_id: int, count: int) -> tuple[int, list[Message], bool]:
     first = max(0, messages.count(connection, chat_id) - count)
     return first, messages.page(connection, chat_id, first, count), chats.is_unseen(connection, chat_id)
+
+
+def _deleted(connection: Connection, chat_id: int) -> JobIds:
+    waiting = later.waiting_in(connection, chat_id)
+    chats.delete(connection, chat_id)
+    return waiting
 
 
 def _exported(connection: Connection, chat_id: int, form: Callable[[Chat, Messages, dict[str, str]], str]) -> str:

@@ -114,7 +114,8 @@ def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
 
     async def delete_all(services: Services) -> None:
         for chat_id in found:
-            await services.chats.delete(chat_id)
+            for job_id in await services.chats.delete(chat_id):
+                session.out.notice(f"Job {job_id} still answers a question of chat {chat_id}; its answer stays there.")
 
     session.with_services(delete_all)
     session.out.line(f"Deleted {', '.join(f'chat {chat_id}' for chat_id in found)}.")

@@ -235,8 +235,15 @@ class ChatsScreen(Dialog[Chosen | ChosenResult]):
         self.app.push_screen(ConfirmScreen("Delete this chat?", detail, "Delete"), answered)
 
     async def _delete(self, chat_id: int) -> None:
-        if await self._attempt(self._chats.delete(chat_id)):
+        left: list[int] = []
+
+        async def change() -> None:
+            left.extend(await self._chats.delete(chat_id))
+
+        if await self._attempt(change()):
             self._deleted(chat_id)
+            for job_id in left:
+                self._say(f"Job {job_id} still answers a question of it; its answer stays there.")
 
     async def _attempt(self, change: Awaitable[object]) -> bool:
         marked = self.query_one(ChatList).highlighted or 0
