@@ -251,9 +251,21 @@ def test_what_was_spent_before_the_sums_were_kept_is_in_them(tmp_path: Path) -> 
     for script in sorted(MIGRATIONS.glob("*.sql"))[:3]:
         shutil.copy(script, older)
     database = Database.open(tmp_path / "holychat.db", migrations=older)
-    chat = new_chat(database)
-    answer_in(database, chat.id, 250)
-    answer_in(database, chat.id, None)
+
+    def answered(c: Connection) -> None:
+        # As rows: what writes replies today knows tables that were not there then.
+        c.execute("INSERT INTO chats (provider, created_ms, updated_ms) VALUES ('test', 0, 0)")
+        for seq, micros in ((1, 250), (2, None)):
+            c.execute(
+                """
+                INSERT INTO messages (chat_id, seq, position, role, state, created_ms, provider, model, input_tokens,
+                    output_tokens, cost_micros)
+                VALUES (1, ?, ?, 'assistant', 'complete', ?, 'test', 'model-1', 10, 5, ?)
+                """,
+                (seq, seq, NOW, micros),
+            )
+
+    database.write_now(answered)
     database.close()
     database = Database.open(tmp_path / "holychat.db")
     assert total(database) == Spent(2, 0, 1, 250, 20, 10)

@@ -62,7 +62,7 @@ def send_folder(terminal: Terminal) -> None:
     terminal.until(lambda: "papers/ " in terminal.text())
     terminal.type("\r")
     terminal.shows(f"Documents  {DOCUMENTS}")
-    terminal.shows("Nothing is sent yet")
+    terminal.shows("Try 3 first")
     terminal.type("\r")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Job
     from holychat.services import Services
 
+_OPENING_SECONDS = 10.0
 _UNTIL_KEPT = 1.0
 """Seconds after the last key in the form until what stands there is kept as a draft."""
 
@@ -205,7 +207,9 @@ class JobOrdering(Vertical):
         assert form is not None
         if self._services() is None:
             form.say("The history is still being opened.", problem=True)
-            return
+            if not await self._opened():
+                return
+            form.say("")
         try:
             job = await self._keep()
         except HolychatError as error:
@@ -213,6 +217,13 @@ class JobOrdering(Vertical):
             return
         if job is not None:
             await self.review(job)
+
+    async def _opened(self) -> bool:
+        """Wait for the history as long as that may take; whether it is open."""
+        deadline = time.monotonic() + _OPENING_SECONDS
+        while self._services() is None and time.monotonic() < deadline:  # noqa: ASYNC110  # no event tells of it
+            await asyncio.sleep(0.05)
+        return self._services() is not None
 
     async def review(self, job: Job) -> None:
         """Show a draft with its estimate."""
