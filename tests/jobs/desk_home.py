@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 import apsw
 import psutil
 
-from holychat.domain.jobs import ENDED_JOBS, ItemState, JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
+from holychat.domain.jobs import (
+    ENDED_JOBS,
+    ItemState,
+    JobLimits,
+    JobSpec,
+    JobState,
+    Kind,
+    Priority,
+    Recipe,
+    Source,
+    SourceKind,
+)
 from holychat.errors import UsageError
 from holychat.jobs import commands
 from holychat.paths import Paths
@@ -166,12 +177,19 @@ class DeskHome:
 
     def retry_doubts(self, job_id: int) -> int:
         """The person's word: send again what is in doubt, and know that it may be paid for twice."""
-        for row in self.rows(job_id):
-            if row.state == ItemState.IN_DOUBT:
-                self.allowed[row.item] += 1
-        for _, item_id, _, _, state in self._tree(job_id):
-            self._parts_allowed[item_id] += state == ItemState.IN_DOUBT
-        return self.database.write_now(lambda c: commands.retry(c, Chosen(job_id, (ItemState.IN_DOUBT,)), now_ms()))
+        doubtful = [row.item for row in self.rows(job_id) if row.state == ItemState.IN_DOUBT]
+        parts = [item_id for _, item_id, _, _, state in self._tree(job_id) if state == ItemState.IN_DOUBT]
+        try:
+            sent_again = self.database.write_now(
+                lambda c: commands.retry(c, Chosen(job_id, (ItemState.IN_DOUBT,)), now_ms())
+            )
+        except UsageError:
+            # Its worker was killed while the results were being written: the next one ends it first.
+            assert self.job(job_id).state is JobState.FINISHING
+            return 0
+        self.allowed.update(doubtful)
+        self._parts_allowed.update(parts)
+        return sent_again
 
     def pause(self, job_id: int) -> None:
         """As a person does it, where it is at work."""
