@@ -207,7 +207,7 @@ class JobOrdering(Vertical):
         assert form is not None
         if self._services() is None:
             form.say("The history is still being opened.", problem=True)
-            if not await self._opened():
+            if not await _opened(self._services):
                 return
             form.say("")
         try:
@@ -217,13 +217,6 @@ class JobOrdering(Vertical):
             return
         if job is not None:
             await self.review(job)
-
-    async def _opened(self) -> bool:
-        """Wait for the history as long as that may take; whether it is open."""
-        deadline = time.monotonic() + _OPENING_SECONDS
-        while self._services() is None and time.monotonic() < deadline:  # noqa: ASYNC110  # no event tells of it
-            await asyncio.sleep(0.05)
-        return self._services() is not None
 
     async def review(self, job: Job) -> None:
         """Show a draft with its estimate."""
@@ -286,3 +279,11 @@ class JobOrdering(Vertical):
             self._draft = self._kept = None
         else:
             self._listed = found.id
+
+
+async def _opened(services: Callable[[], Services | None]) -> bool:
+    """Wait for the history as long as that may take; whether it is open."""
+    deadline = time.monotonic() + _OPENING_SECONDS
+    while services() is None and time.monotonic() < deadline:  # noqa: ASYNC110  # no event tells of it
+        await asyncio.sleep(0.05)
+    return services() is not None
