@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -85,7 +86,9 @@ async def _work(session: Session, lock: WorkerLock, keys: dict[str, str], *, sta
             await services.close()
         if not worker.begins_again:
             return ExitCode.DONE
-        settings = load_settings(session.paths.config_file, session.environ)
+        # It may have been changed once more since it was looked at; a mistake in it must not end a worker that stays.
+        with contextlib.suppress(SettingsError):
+            settings = load_settings(session.paths.config_file, session.environ)
 
 
 class _News:

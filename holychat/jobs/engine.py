@@ -17,7 +17,7 @@ from holychat.jobs.ledger_writer import LedgerWriter
 from holychat.jobs.recovery import recover
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from holychat.jobs.needs import Services
     from holychat.store.ledger_entries import Written
@@ -91,9 +91,9 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await writing
 
-    async def _until(self, writing: asyncio.Task[None], work: object) -> None:
+    async def _until(self, writing: asyncio.Task[None], work: Coroutine[None, None, None]) -> None:
         """Do the work; the end of the writer, which cannot be but an error, ends it."""
-        working = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        working = asyncio.create_task(work)
         done, _ = await asyncio.wait({working, writing}, return_when=asyncio.FIRST_COMPLETED)
         if working not in done:
             working.cancel()

@@ -14,7 +14,7 @@ from holychat.errors import UsageError
 from holychat.jobs.answers import read_answer
 from holychat.store import jobs, ledger_jobs
 from holychat.store.ledger import write_entries
-from holychat.store.ledger_entries import Entries, Repair
+from holychat.store.ledger_entries import Entries, Failed, Repair
 
 if TYPE_CHECKING:
     from holychat.jobs.ledger_writer import LedgerWriter
@@ -91,7 +91,10 @@ async def _read(
             may_repair=False,
         )
         assert not isinstance(read, Repair)
-        (entries.failed if hasattr(read, "failure") else entries.done).append(read)  # type: ignore[arg-type]
+        if isinstance(read, Failed):
+            entries.failed.append(read)
+        else:
+            entries.done.append(read)
     await writer.transaction(lambda c: write_entries(c, entries, "", _now_ms()))
 
 

@@ -45,7 +45,7 @@ class Stage:
 
     def __enter__(self) -> Stage:
         self.server.__enter__()
-        self.desk = DeskHome(self._folder, self.server, more=self._more)  # type: ignore[arg-type]
+        self.desk = DeskHome(self._folder, self.server, more=self._more)
         self.forks = Forks(self.desk.environ, self._folder / "said")
         return self
 
