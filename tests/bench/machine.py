@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("holychat", "textual", "httpx", "httpx-sse", "httpx-aiohttp", "aiohttp", "openai")
+_PACKAGES = ("holychat", "textual", "httpx", "httpx-sse", "aiohttp", "openai")
 _STAT = Path("/proc/stat")
 
 
