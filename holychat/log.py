@@ -27,18 +27,21 @@ class Masker:
     """
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: tuple[str, ...] = ()
+        """The longest first: one may hold another one."""
 
     def add(self, secret: str) -> None:
         """Learn a key. Very short ones are passed over: masking them would garble ordinary words."""
-        if len(secret) >= _SHORTEST_SECRET:
-            self._secrets.add(secret)
-            if len(secret) >= _TAIL + _SHORTEST_SECRET:
-                self._secrets.add(secret[-_TAIL:])
+        if len(secret) < _SHORTEST_SECRET or secret in self._secrets:
+            return
+        known = {*self._secrets, secret}
+        if len(secret) >= _TAIL + _SHORTEST_SECRET:
+            known.add(secret[-_TAIL:])
+        self._secrets = tuple(sorted(known, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """Text with every known key masked, also where only its last characters are quoted."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
 

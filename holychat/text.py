@@ -32,8 +32,11 @@ _SPACES = re.compile(r"\s+")
 def clean(text: str) -> str:
     """Text that is safe to paint: line ends are line feeds, unsafe characters U+FFFD, runs of combining marks capped.
 
-    Clean text comes back as the same object, so that the common case costs three scans and no copy.
+    Clean text comes back as the same object, so that the common case costs three scans and no copy; a line of
+    printable ASCII, which most of what servers and files are called is, costs one.
     """
+    if text.isascii() and text.isprintable():
+        return text
     if "\r" in text or "\u2028" in text or "\u2029" in text:
         text = _LINE_ENDS.sub("\n", text)
     text = _UNSAFE.sub(REPLACEMENT, text)
@@ -42,7 +45,10 @@ def clean(text: str) -> str:
 
 def clean_line(text: str, limit: int = 200) -> str:
     """One clean line for titles, list entries and notices: white space folded, at most `limit` characters."""
-    line = _SPACES.sub(" ", clean(text)).strip()
+    line = clean(text)
+    if not line.isascii() or not line.isprintable() or "  " in line:
+        line = _SPACES.sub(" ", line)
+    line = line.strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

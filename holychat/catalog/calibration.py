@@ -20,7 +20,7 @@ _MESSAGE_TOKENS = 4
 
 def calibration_key(model: str) -> str:
     """The name under which a model's calibration is kept: snapshots and makers count alike."""
-    return list(model_names(model))[-1]
+    return model_names(model)[-1]
 
 
 class TokenEstimator:

@@ -15,7 +15,7 @@ from holychat.domain.usage import Cost
 from holychat.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from holychat.domain.usage import Usage
     from holychat.settings import PriceSettings
@@ -208,7 +208,8 @@ def longest_answer(model: str) -> int | None:
     return next((known[name] for name in model_names(model) if name in known), None)
 
 
-def model_names(model: str) -> Iterator[str]:
+@lru_cache(maxsize=512)
+def model_names(model: str) -> tuple[str, ...]:
     """What a model may be listed as, the most exact name first: without maker, without snapshot, dots for dashes."""
     aliases = _catalog().aliases
     exact = model.strip().lower()
@@ -216,7 +217,7 @@ def model_names(model: str) -> Iterator[str]:
     plain = _SNAPSHOT.sub("", bare)
     names = dict.fromkeys([exact, bare, plain, _DASHED_VERSION.sub(".", plain)])
     names |= dict.fromkeys(aliases[name] for name in list(names) if name in aliases)
-    yield from names
+    return tuple(names)
 
 
 def _cost(input_price: int, cached_price: int | None, output_price: int, usage: Usage) -> Cost | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from holychat.domain.jobs import ItemState, JobState, moved
+from holychat.domain.jobs import ItemState
+from holychat.store import ledger_steps
 from holychat.store.folding import storable
 from holychat.store.ledger_entries import Entries, Written
+from holychat.store.ledger_steps import when
 from holychat.store.ledger_tree import part_done, part_failed, part_in_doubt
 from holychat.store.rows import failure_column
 from holychat.store.search import index_result
@@ -22,43 +24,18 @@ if TYPE_CHECKING:
 
     from holychat.domain.failures import Failure
     from holychat.store.database import Connection
-    from holychat.store.ledger_entries import Back, Bill, Done, Doubt, Failed, Joined, Received, Repair, Sending
+    from holychat.store.ledger_entries import Back, Bill, Done, Doubt, Failed, Joined, Repair, Sending
 
 
-def _when(old: ItemState, new: ItemState) -> str:
-    """The condition of a statement that makes `new` of `old`; an impossible move is a fault of this module."""
-    moved(old, new)
-    return f"state = '{old.value}'"
-
-
-_RUNNING = f"(SELECT state FROM jobs WHERE id = items.job_id) = '{JobState.RUNNING.value}'"  # noqa: S608
-
-# Every piece put in below is a literal of this module.
-_SEND = f"""
-UPDATE items SET state = 'sending', attempts = attempts + 1, reserved_micros = ?, sha256 = ?, failure = NULL,
-                 cause = '', note = '', submission_id = NULL, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.PENDING, ItemState.SENDING)} AND waiting_for = 0 AND {_RUNNING} RETURNING id
-"""  # noqa: S608
-_ATTEMPT = """
-INSERT INTO attempts (item_id, number, owner, request_sha256, worst_micros, model, sent_ms)
-VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempts WHERE item_id = ?1), ?2, ?3, ?4, ?5, ?6) RETURNING id
-"""
-_RECEIVE = f"""
-UPDATE items SET state = 'received', reserved_micros = 0, request_id = ?, elapsed_ms = ?, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.SENDING, ItemState.RECEIVED)} RETURNING id
-"""  # noqa: S608
+# Every piece put in below is a literal of this package.
 _BILL = """
     input_tokens = coalesce(input_tokens, 0) + ?, output_tokens = coalesce(output_tokens, 0) + ?,
     usage_estimated = max(usage_estimated, ?), cost_micros = CASE WHEN ?4 IS NULL THEN cost_micros
     ELSE coalesce(cost_micros, 0) + ?4 END, cost_estimated = max(cost_estimated, ?)
 """
-_DONE = f"""
-UPDATE items SET state = 'done', {_BILL}, model = ?, finish_reason = ?, note = ?, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.RECEIVED, ItemState.DONE)} RETURNING id, name, parent_id
-"""  # noqa: S608
 _REPAIR = f"""
 UPDATE items SET state = 'pending', {_BILL}, repairs = repairs + 1, failure = ?, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.RECEIVED, ItemState.PENDING)} RETURNING id
+WHERE id = ? AND {when(ItemState.RECEIVED, ItemState.PENDING)} RETURNING id
 """  # noqa: S608
 _FAIL = """
 UPDATE items SET state = 'failed', reserved_micros = 0, failure = ?, cause = ?, updated_ms = ?
@@ -67,20 +44,20 @@ WHERE id = ? AND state IN ('pending', 'sending', 'received') RETURNING id, paren
 _FAIL_BILL = f"UPDATE items SET {_BILL} WHERE id = ?"  # noqa: S608
 _DOUBT = f"""
 UPDATE items SET state = 'in_doubt', failure = ?, cause = ?, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.SENDING, ItemState.IN_DOUBT)} RETURNING id, parent_id, part
+WHERE id = ? AND {when(ItemState.SENDING, ItemState.IN_DOUBT)} RETURNING id, parent_id, part
 """  # noqa: S608
 _AGAIN = f"""
 UPDATE items SET state = 'pending', reserved_micros = 0, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.IN_DOUBT, ItemState.PENDING)} RETURNING id
+WHERE id = ? AND {when(ItemState.IN_DOUBT, ItemState.PENDING)} RETURNING id
 """  # noqa: S608
 _BACK = f"""
 UPDATE items SET state = 'pending', reserved_micros = 0, attempts = max(0, attempts - ?), refusals = refusals + ?,
                  faults = faults + ?, updated_ms = ?
-WHERE id = ? AND {_when(ItemState.SENDING, ItemState.PENDING)} RETURNING id
+WHERE id = ? AND {when(ItemState.SENDING, ItemState.PENDING)} RETURNING id
 """  # noqa: S608
 _GIVE_UP = f"""
 UPDATE items SET state = 'cancelled', updated_ms = ?
-WHERE id = ? AND {_when(ItemState.PENDING, ItemState.CANCELLED)}
+WHERE id = ? AND {when(ItemState.PENDING, ItemState.CANCELLED)}
   AND (SELECT state FROM jobs WHERE id = items.job_id) = 'cancelled'
 """  # noqa: S608
 _ANSWERED = """
@@ -117,7 +94,7 @@ def write_entries(
     written = Written()
     sums = _Sums()
     if entries.received:
-        _receive(connection, entries.received, written, now_ms)
+        written.moved |= ledger_steps.receive(connection, entries.received, now_ms)
     if entries.done:
         _finish(connection, entries.done, written, sums, now_ms)
     if entries.repair:
@@ -133,7 +110,7 @@ def write_entries(
     sums.write(connection, now_ms)
     if entries.sending:
         left = None if room is None else room(connection, now_ms)
-        _send(connection, _within(entries.sending, left, written), written, owner, now_ms)
+        written.attempts = ledger_steps.send(connection, _within(entries.sending, left, written), owner, now_ms)
     return written
 
 
@@ -158,53 +135,14 @@ def _within(rows: Sequence[Sending], left: int | None, written: Written) -> Sequ
     return within
 
 
-def _send(connection: Connection, rows: Sequence[Sending], written: Written, owner: str, now_ms: int) -> None:
-    may = {
-        item_id
-        for (item_id,) in connection.executemany(
-            _SEND, [(row.worst_micros or 0, row.sha256, now_ms, row.item_id) for row in rows]
-        )
-    }
-    leaving = [row for row in rows if row.item_id in may]
-    attempts = connection.executemany(
-        _ATTEMPT, [(row.item_id, owner, row.request_sha256, row.worst_micros, row.model, now_ms) for row in leaving]
-    )
-    for row, (attempt_id,) in zip(leaving, list(attempts), strict=True):
-        written.attempts[row.item_id] = attempt_id
-
-
-def _receive(connection: Connection, rows: Sequence[Received], written: Written, now_ms: int) -> None:
-    came = {
-        item_id
-        for (item_id,) in connection.executemany(
-            _RECEIVE, [(row.request_id, row.elapsed_ms, now_ms, row.item_id) for row in rows]
-        )
-    }
-    connection.executemany(
-        "UPDATE attempts SET raw = ?, status = ?, request_id = ?, ended_ms = ?, outcome = 'answered' WHERE id = ?",
-        [(row.raw, row.status, row.request_id, now_ms, row.attempt_id) for row in rows if row.item_id in came],
-    )
-    written.moved |= came
-
-
 def _finish(connection: Connection, rows: Sequence[Done], written: Written, sums: _Sums, now_ms: int) -> None:
-    did = {
-        item_id: (name, parent_id)
-        for item_id, name, parent_id in connection.executemany(
-            _DONE, [(*row.bill, row.model, row.finish_reason, row.note, now_ms, row.item_id) for row in rows]
-        )
-    }
-    rows = [row for row in rows if row.item_id in did]
-    texts = {row.item_id: storable(row.text) for row in rows}
-    connection.executemany(_RESULT, texts.items())
-    connection.executemany(_ANSWERED, [_answered(row.bill, row.attempt_id) for row in rows])
+    did = ledger_steps.finish(connection, rows, now_ms)
     for row in rows:
-        sums.add(row.job_id, row.bill)
-        name, parent_id = did[row.item_id]
-        if parent_id is None:
-            index_result(connection, row.item_id, name, texts[row.item_id])
-        elif part_done(connection, parent_id, now_ms):
-            written.ready.add(row.job_id)
+        if row.item_id in did:
+            sums.add(row.job_id, row.bill)
+            parent_id = did[row.item_id]
+            if parent_id is not None and part_done(connection, parent_id, now_ms):
+                written.ready.add(row.job_id)
     written.moved |= did.keys()
 
 
@@ -266,7 +204,7 @@ def _join(connection: Connection, row: Joined, written: Written, now_ms: int) ->
     found: list[Any] = []
     for old, new in pairwise((ItemState.PENDING, ItemState.SENDING, ItemState.RECEIVED, ItemState.DONE)):
         found = connection.execute(
-            f"UPDATE items SET state = ?, updated_ms = ? WHERE id = ? AND {_when(old, new)}"  # noqa: S608  # a literal
+            f"UPDATE items SET state = ?, updated_ms = ? WHERE id = ? AND {when(old, new)}"  # noqa: S608  # a literal
             " RETURNING name, job_id, parent_id",
             (new.value, now_ms, row.item_id),
         ).fetchall()

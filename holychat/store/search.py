@@ -17,12 +17,14 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from holychat.domain.chat import Role
 from holychat.domain.search import ResultHit, SearchHit
 from holychat.store.folding import fold, key, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from holychat.domain.search import Hit, Pieces
     from holychat.store.database import Connection
@@ -57,12 +59,28 @@ def forget_message(connection: Connection, message_id: int) -> None:
 
 def index_result(connection: Connection, item_id: int, name: str, text: str) -> None:
     """Put the result of a job's item into the index, with the name of its document; in place of an older result."""
-    # A DELETE, also of nothing, has FTS5 write out what it gathered: once per item, then, and not per transaction.
-    if connection.execute("SELECT 1 FROM documents WHERE item_id = ?", (item_id,)).get is not None:
-        connection.execute("DELETE FROM documents WHERE item_id = ?", (item_id,))
-    connection.execute("INSERT INTO documents (item_id) VALUES (?)", (item_id,))
-    rowid = connection.last_insert_rowid()
-    connection.execute("INSERT INTO search_index (rowid, words) VALUES (?, ?)", (rowid, words(f"{name}\n{text}")))
+    index_results(connection, [(item_id, name, text)])
+
+
+def index_results(connection: Connection, results: Sequence[tuple[int, str, str]]) -> None:
+    """`index_result` for many: (item, name of its document, text) of each."""
+    ids = _json([item_id for item_id, _, _ in results])
+    # A DELETE, also of nothing, has FTS5 write out what it gathered: only where there is something to delete, then.
+    among = "item_id IN (SELECT value FROM json_each(?))"
+    if connection.execute(f"SELECT EXISTS (SELECT 1 FROM documents WHERE {among})", (ids,)).get:  # noqa: S608
+        connection.execute(f"DELETE FROM documents WHERE {among}", (ids,))  # noqa: S608  # a literal
+    connection.execute("INSERT INTO documents (item_id) SELECT value FROM json_each(?)", (ids,))
+    connection.execute(
+        """
+        INSERT INTO search_index (rowid, words)
+        SELECT d.id, e.value ->> 1 FROM json_each(?) AS e JOIN documents AS d ON d.item_id = e.value ->> 0
+        """,
+        (_json([(item_id, words(f"{name}\n{text}")) for item_id, name, text in results]),),
+    )
+
+
+def _json(rows: Sequence[object]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def terms_of(query: str) -> list[str]:
