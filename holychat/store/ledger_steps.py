@@ -121,9 +121,9 @@ def finish(connection: Connection, rows: Sequence[Done], now_ms: int) -> dict[in
     """
     did = {item_id: (name, parent_id) for item_id, name, parent_id in _in_state(connection, rows, ItemState.RECEIVED)}
     for some in _pieces([row for row in rows if row.item_id in did], lambda row: len(row.text)):
-        counted = _json([
-            (row.item_id, row.attempt_id, *row.bill, row.model, row.finish_reason, row.note) for row in some
-        ])
+        counted = _json(
+            [(row.item_id, row.attempt_id, *row.bill, row.model, row.finish_reason, row.note) for row in some]
+        )
         connection.execute(_DONE, (counted, now_ms))
         connection.execute(_ANSWERED, (counted,))
         texts = {row.item_id: storable(row.text) for row in some}
