@@ -1,8 +1,9 @@
 """The one who writes the ledger: a transaction takes whatever gathered while the one before it ran.
 
 With one request at a time that is a transaction per step; with five hundred it is some dozens of steps per transaction.
-What is safe already, because the answer is kept and only its reading is to be written down, waits a little for company:
-so that a request which is about to leave waits for less.
+An answer that came waits a moment for the request that takes its place: both go in one transaction then, and the request
+does not have to wait for the answer's. What is safe already, because the answer is kept and only its reading is to be
+written down, waits longer for company: so that a request which is about to leave waits for less.
 Nothing is ever forgotten: what cannot be written, because the disk is full, is kept and tried again. Requests alone are
 not kept: what cannot be written down is not sent.
 """
@@ -34,6 +35,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 0.5
+_MOMENT_SECONDS = 0.002
 _LATER_SECONDS = 0.04
 _LATER_MOST = 128
 _MOST_KEPT = 2_000
@@ -75,6 +77,7 @@ class LedgerWriter:
         self._kept: list[tuple[Kept, Told | None]] = []
         self._later: list[tuple[Kept, Told | None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._moment: asyncio.TimerHandle | None = None
         self._sending: list[tuple[Sending, asyncio.Future[int | None]]] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -96,7 +99,10 @@ class LedgerWriter:
         self._idle.clear()
         if not isinstance(entry, _CAN_WAIT):
             self._kept.append((entry, told))
-            self._wake.set()
+            if not isinstance(entry, Received):
+                self._wake.set()
+            elif self._moment is None:
+                self._moment = asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._wake.set)
             return
         self._later.append((entry, told))
         if len(self._later) >= _LATER_MOST:
@@ -179,6 +185,9 @@ class LedgerWriter:
                 await self._wake.wait()
             kept, self._kept = self._kept, []
             sending, self._sending = self._sending, []
+            if self._moment is not None:
+                self._moment.cancel()
+                self._moment = None
             try:
                 written = await self._write([entry for entry, _ in kept], [entry for entry, _ in sending])
             except StoreError as error:
