@@ -168,7 +168,9 @@ def test_nothing_is_charged_twice_when_the_worker_is_killed_at_any_moment(seed: 
                 worker = stage.worker()
                 enough = len(server.requests) + chance.randint(1, 12)
                 _until(stage, job_id, enough)
-                time.sleep(chance.uniform(0, 0.03))
+                # Now and then one outlives the grace after which a batch that nobody finds is ordered: without that,
+                # a busy machine would kill each worker within it, and nothing ever went on.
+                time.sleep(chance.uniform(0, 0.03) if chance.random() < 0.8 else 0.6)
                 worker.kill()
                 kills += 1
                 stage.check(job_id)
