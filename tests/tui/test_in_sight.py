@@ -138,6 +138,20 @@ async def test_a_problem_leads_to_its_field_and_goes_once_it_is_mended(papers: P
         await app.shows("as in the document")
 
 
+async def test_what_the_offline_provider_cannot_do_leads_to_the_model(papers: Path) -> None:
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        await app.type("papers")
+        await app.press("tab", "tab", "t", "down")
+        await app.type("French")
+        await app.press("enter")
+        await app.until(lambda: focused(app) == "model")
+        await app.until(lambda: hint(app).startswith("The offline provider cannot translate"))
+        assert "-p" not in hint(app)  # that is for a shell
+        await app.press("space")
+        await app.screen("ModelsScreen")
+
+
 async def test_a_problem_with_the_files_leads_back_to_them(papers: Path) -> None:
     async with driving(QUIET, size=(110, 40)) as app:
         await open_form(app)
@@ -228,6 +242,7 @@ async def test_the_way_out_of_cancelling_a_job_is_not_called_cancel() -> None:
     async with driving(QUIET) as app:
         put(app, JobState.PAUSED, done=1, pending=5)
         await open_panel(app)
+        await app.shows("1 of 6 done")
         await app.press("x")
         await app.screen("ConfirmScreen")
         assert str(app.app.screen.query_one("#no", Button).label) == "Keep it"
