@@ -184,6 +184,11 @@ class HolychatApp(FrameworkApp):
         """All jobs as they were last read."""
         return self._desk.shown if self._desk is not None else ()
 
+    @property
+    def jobs_known(self) -> bool:
+        """Whether they were read at all."""
+        return self._desk is not None and self._desk.is_read
+
     def poke_desk(self) -> None:
         """A job was changed here."""
         if self._desk is not None:
@@ -296,7 +301,7 @@ _MAIN_COMMANDS = (
     ("Editor", "Write in $EDITOR", "edit_in_editor"),
     ("Side panel", "Show or hide background jobs", "toggle_panel"),
     ("New job", "Send a prompt over a folder of documents in the background", "new_job"),
-    ("Template", "Make a template for jobs of this chat", "batch"),
+    ("Job from this chat", "Make a template of what was asked here, to use it over documents", "batch"),
     ("Costs", "What was spent, by model and by day, and what is left of limits", "costs"),
     ("Help", "Keys, slash commands and how holychat works", "help"),
 )

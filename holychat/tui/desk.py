@@ -49,6 +49,11 @@ class Desk:
         self._states: dict[int, tuple[JobState, PauseReason | None]] | None = None
         self._wanted = asyncio.Event()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the jobs were read at least once."""
+        return self._states is not None
+
     def poke(self) -> None:
         """Something was changed here: read at the next chance."""
         self._wanted.set()

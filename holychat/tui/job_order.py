@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
 from holychat.errors import UsageError
@@ -14,10 +16,34 @@ from holychat.text import clean_line
 from holychat.tui.files import absolute, existing_path, path_from
 from holychat.tui.job_words import KIND_NAMES, recipe_words
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MOST_DOLLARS = 1_000_000
 _MOST_AT_ONCE = 1000
 _LONGEST_SCHEMA = 1024 * 1024
+_OFFLINE_KINDS = (Kind.SUMMARIZE, Kind.PROMPT)
 _RECORDS = {".csv": SourceKind.CSV, ".jsonl": SourceKind.JSONL, ".ndjson": SourceKind.JSONL}
+
+
+class FieldProblem(UsageError):
+    """Something is missing or cannot be used.
+
+    Attributes:
+        name: Id of the field that it is about.
+    """
+
+    def __init__(self, name: str, title: str, hint: str = "") -> None:
+        super().__init__(title, hint)
+        self.name = name
+
+
+@contextmanager
+def _in_field(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        raise FieldProblem(name, error.title, error.hint) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +70,24 @@ class Order:
         """The job that is meant; blocking, since it looks at the files.
 
         Raises:
-            UsageError: Something is missing or cannot be used.
+            FieldProblem: Something is missing or cannot be used.
         """
         if not self.where.strip():
-            raise UsageError("Which files?", "Type the path of a file or folder; Tab completes it.")
+            raise FieldProblem("where", "Which files?", "Type the path of a file or folder; Tab completes it.")
         recipe = self._recipe()
-        sources = sources_from(self.where, self.column.strip())
+        if self.provider == "offline" and recipe.kind not in _OFFLINE_KINDS:
+            hint = "It quotes and does not write. Space chooses another model."
+            raise FieldProblem("model", f"The offline provider cannot {recipe.kind.value}", hint)
+        with _in_field("where"):
+            sources = sources_from(self.where, self.column.strip())
         if any(source.kind is SourceKind.REQUESTS for source in sources):
             recipe = Recipe(Kind.REQUESTS)
-        limits = JobLimits(budget_micros=micros_from(self.budget), concurrency=concurrency_from(self.concurrency))
-        out, out_format = out_from(self.out)
+        with _in_field("budget"):
+            budget = micros_from(self.budget)
+        with _in_field("concurrency"):
+            limits = JobLimits(budget_micros=budget, concurrency=concurrency_from(self.concurrency))
+        with _in_field("out"):
+            out, out_format = out_from(self.out)
         return JobSpec(
             name=name_of(sources, recipe),
             recipe=recipe,
@@ -70,16 +104,19 @@ class Order:
         recipe = self.recipe
         match recipe.kind:
             case Kind.TRANSLATE if not recipe.language.strip():
-                raise UsageError("Into which language?", "For example: English.")
+                raise FieldProblem("language", "Into which language?", "For example: English.")
             case Kind.CLASSIFY:
                 labels = tuple(dict.fromkeys(label for raw in self.labels.split(",") if (label := raw.strip())))
                 if len(labels) < 2:
-                    raise UsageError("Which labels?", "At least two, with commas between them: bug, feature, question.")
+                    hint = "At least two, with commas between them: bug, feature, question."
+                    raise FieldProblem("labels", "Which labels?", hint)
                 return replace(recipe, labels=labels)
             case Kind.EXTRACT:
-                return replace(recipe, schema=schema_from(recipe.schema))
+                with _in_field("schema"):
+                    return replace(recipe, schema=schema_from(recipe.schema))
             case Kind.PROMPT if not recipe.prompt.strip():
-                raise UsageError("Which prompt?", "{text} stands for the document, {name} and {path} for where it is.")
+                hint = "{text} stands for the document, {name} and {path} for where it is."
+                raise FieldProblem("prompt", "Which prompt?", hint)
         return recipe
 
 
@@ -125,13 +162,13 @@ def sources_from(text: str, column: str = "") -> tuple[Source, ...]:
         words = []
     if len(words) > 1:
         return tuple(_source(Path(_existing(word)), column) for word in words)
-    raise UsageError(f"There is no {clean_line(text, 120)}", "Tab completes a path, and there is a tree of folders.")
+    raise UsageError(f"There is no file or folder {clean_line(text, 120)}", "Tab completes a path.")
 
 
 def _existing(text: str) -> str:
     path = path_from(text)
     if not os.path.lexists(path):
-        raise UsageError(f"There is no {clean_line(str(path), 120)}", "Tab completes a path.")
+        raise UsageError(f"There is no file or folder {clean_line(str(path), 120)}", "Tab completes a path.")
     return str(absolute(path))
 
 

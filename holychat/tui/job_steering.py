@@ -63,7 +63,7 @@ class Steering:
             told += f", {dollars(projected, about=True)} expected in all"
         suggested = max(projected or 0, old * 2)
         value = f"{suggested / 1_000_000:.4f}".rstrip("0").rstrip(".")
-        self._app.push_screen(AskLineScreen(f"Budget in dollars: {told}", value), answered)
+        self._app.push_screen(AskLineScreen(f"Budget in dollars: {told}", value, suggested=True), answered)
 
     async def _resume(self, job: Job, budget: str) -> None:
         await self._jobs.resume(job.id, budget_micros=micros_from(budget))
@@ -93,7 +93,7 @@ class Steering:
             if sure:
                 self._do(deed)
 
-        self._app.push_screen(ConfirmScreen(question, detail, yes), answered)
+        self._app.push_screen(ConfirmScreen(question, detail, yes, "Keep it"), answered)
 
     def _do(self, deed: Callable[[], Awaitable[object]]) -> None:
         async def work() -> None:

@@ -50,13 +50,13 @@ _STATE_WORDS: Mapping[JobState, tuple[str, str]] = {
     JobState.CANCELLED: ("cancelled", "muted"),
 }
 _PAUSES: Mapping[PauseReason, tuple[str, str]] = {
-    PauseReason.USER: ("paused", "{p} goes on."),
-    PauseReason.BUDGET: ("budget used up", "{p} asks for a new budget and goes on."),
-    PauseReason.KEY: ("no key", "Add a key that is accepted, then {p} goes on."),
-    PauseReason.QUOTA: ("out of quota", "{p} goes on once there is credit again."),
+    PauseReason.USER: ("paused", "{p} resumes it."),
+    PauseReason.BUDGET: ("budget used up", "{p} asks for a new budget and resumes it."),
+    PauseReason.KEY: ("no key", "Add a key that is accepted, then {p} resumes it."),
+    PauseReason.QUOTA: ("out of quota", "{p} resumes it once there is credit again."),
     PauseReason.OFFLINE: ("unreachable", "Goes on by itself once the provider answers."),
     PauseReason.TRIAL: ("trial done", "{enter} shows the results, {p} sends the rest."),
-    PauseReason.STORE: ("disk full", "Nothing is sent until there is room; then {p} goes on."),
+    PauseReason.STORE: ("disk full", "Nothing is sent until there is room; then {p} resumes it."),
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holychat.domain.jobs import OPEN_ITEMS, PauseReason
 from holychat.domain.roads import Road
 from holychat.tui.job_words import duration, pause_words
-from holychat.tui.road_words import taken_words
+from holychat.tui.road_words import reasons_of
 
 if TYPE_CHECKING:
     from holychat.chat.later import Asked
@@ -48,5 +48,5 @@ def about_words(seconds: float) -> str:
 
 
 def asked_words(asked: Asked) -> str:
-    """The notice when a question was asked for later: which job, which road, why."""
-    return f"Job {asked.job_id} answers this here. {taken_words(asked.choice)}"
+    """The notice when a question was asked for later: which job, and which road for which reason."""
+    return f"Job {asked.job_id} answers this here. {reasons_of(asked.choice)[-1]}"

@@ -132,7 +132,7 @@ async def test_help_shows_the_keys_in_force() -> None:
     async with driving(settings_for(keys={"chat.panel": "f9"})) as app:
         await app.press("f1")
         await app.screen("HelpScreen")
-        await app.shows("Everywhere")
+        await app.shows("In a chat")
         await app.until(lambda: "F9" in app.text())
         await app.press("end", "pageup", "pagedown", "home", "escape")
         await app.screen("ChatScreen")

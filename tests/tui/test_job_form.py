@@ -77,7 +77,7 @@ async def test_every_field_comes_into_the_order(papers: Path) -> None:
     ("keys", "told"),
     [
         (["escape", "enter"], "Which files?"),
-        (["x", "y", "escape", "enter"], "There is no xy"),
+        (["x", "y", "escape", "enter"], "There is no file or folder xy"),
         (["p", "a", "tab", "tab", "c", "enter"], "Which labels?"),
         (["p", "a", "tab", "tab", "t", "enter"], "Into which language?"),
         (["p", "a", "tab", "tab", "e", "enter"], "Which schema?"),

@@ -247,8 +247,8 @@ async def test_p_pauses_a_job_at_work() -> None:
         await app.press("p")
         await app.until(lambda: jobs_in(app) == [JobState.PAUSED])
         assert app.app.jobs_shown[0].pause is PauseReason.USER
-        await app.shows("p goes on.")
-        await app.shows("p go on")
+        await app.shows("p resumes it.")
+        await app.shows("p resume")
 
 
 async def test_going_on_after_the_budget_asks_for_another_one() -> None:

@@ -83,7 +83,7 @@ async def test_help_begins_with_the_keys_of_the_place_it_is_asked_for_in() -> No
         await app.press("escape")
         await app.screen("ChatScreen")
         await app.press("escape", "f1")
-        await app.shows("Everywhere")
+        await app.shows("In a chat")
 
 
 async def test_filters_show_the_documents_of_a_state() -> None:
@@ -337,7 +337,7 @@ async def test_steering_and_leaving_from_the_screen() -> None:
         job = job_with(database(app), JobState.RUNNING, done=1, pending=5)
         await open_job(app, job)
         await app.press("p")
-        await app.shows("p goes on.")
+        await app.shows("p resumes it.")
         await app.press("x")
         await app.screen("ConfirmScreen")
         await app.press("y")

@@ -168,7 +168,7 @@ def test_paths_are_taken_as_a_shell_would_take_them(tmp_path: Path, monkeypatch:
     assert kinds("rows.jsonl") == [(SourceKind.JSONL, f"{here}/rows.jsonl", "")]
     assert kinds("requests.jsonl") == [(SourceKind.REQUESTS, f"{here}/requests.jsonl", "")]
     assert kinds("@list.txt") == [(SourceKind.LIST, f"{here}/list.txt", "")]
-    with pytest.raises(UsageError, match="There is no nothing"):
+    with pytest.raises(UsageError, match="There is no file or folder nothing"):
         sources_from("nothing")
 
 

@@ -70,7 +70,7 @@ async def test_the_answer_of_a_worker_lands_in_the_open_chat_and_says_so(setting
         await app.asked("one")
         await app.send("/later two")
         await app.notified("Job 1 answers this here")
-        assert "The desk: medium priority" in app.notices()
+        assert "Medium priority: on the desk" in app.notices()
         assert app.composer == ""
         await app.shows("answered later by job 1")
         assert conversation(app) == [

@@ -226,11 +226,13 @@ class ChatScreen(ChatLater):
         scroll_page(self.transcript, direction)
 
     def on_resize(self) -> None:
-        """The panel lies over a narrow screen; a low one leaves the composer fewer lines.
+        """The panel lies over a narrow screen, unless somebody writes; a low one leaves the composer fewer lines.
 
         By hand and not by Textual's breakpoints: those restyle every widget, in the first frame as well.
         """
         self.fit_panel()
+        if self.focused in (self.composer, self.pane):
+            self.uncover()
         self.composer.set_class(self.size.height < _HIGH, "-low")
 
     def on_transcript_follow_changed(self, event: Transcript.FollowChanged) -> None:

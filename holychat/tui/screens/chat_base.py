@@ -95,7 +95,8 @@ class ChatBase(FrameworkScreen):
     async def show_chat(self, chat_id: int, message_id: int | None = None, *, keep_typed: bool = False) -> None:
         """A stored chat with its draft, before what was typed meanwhile where that is to be kept."""
         await self.conversation.open(chat_id, message_id, keep_typed=keep_typed)
-        self.focus_composer()
+        if not keep_typed:  # else the app has just started, and somebody may be in the side panel already
+            self.focus_composer()
 
     async def begin(self, services: Services, start: StartWith) -> None:
         """The services are there: show the chat to begin with, send what was entered meanwhile, look for a key."""

@@ -70,7 +70,7 @@ class ChatMoney(ChatPanel):
                 services.costs.allow_one()
                 self._again(work)
 
-        self.app.push_screen(ConfirmScreen("Send it all the same?", str(held), "Send (y)"), answered)
+        self.app.push_screen(ConfirmScreen("Send it all the same?", str(held), "Send"), answered)
 
     def _again(self, work: Callable[[], Awaitable[None]]) -> None:
         if not isinstance(work, partial):

@@ -63,7 +63,8 @@ class ChatPanel(ChatView):
                 self.app.poke_desk,
             )
             await self.query_one("#body").mount(panel)
-            panel.show_jobs(self.app.jobs_shown)
+            if self.app.jobs_known:
+                panel.show_jobs(self.app.jobs_shown)
         panel.display = True
         self.fit_panel()
         panel.focus_panel()
@@ -80,7 +81,7 @@ class ChatPanel(ChatView):
         """The key of the panel tells how far the jobs at work are, that of a pause what it does now."""
         told = {"chat.panel": self._jobs_told} if self._jobs_told else {}
         if self.panel is not None and self.panel.marked_is_paused:
-            told["jobs.pause"] = "go on"
+            told["jobs.pause"] = "resume"
         return {**super().key_labels, **told}
 
     def jobs_changed(self, jobs: Sequence[Job]) -> None:
@@ -111,7 +112,7 @@ class ChatPanel(ChatView):
                 self.attempt(self.make_template, name)
 
         title = self.conversation.chat.title if self.conversation.chat else ""
-        self.app.push_screen(AskLineScreen("Name of the template", title), answered)
+        self.app.push_screen(AskLineScreen("Name of the job template", title, suggested=True), answered)
 
     async def make_template(self, name: str) -> None:
         """Make a template of this chat and open the form with it."""

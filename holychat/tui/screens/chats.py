@@ -232,7 +232,7 @@ class ChatsScreen(Dialog[Chosen | ChosenResult]):
 
         title = clean_line(entry.chat.title, 80) or "Untitled"
         detail = f"“{title}” and its {entry.chat.message_count} messages. This cannot be undone."
-        self.app.push_screen(ConfirmScreen("Delete this chat?", detail, "Delete"), answered)
+        self.app.push_screen(ConfirmScreen("Delete this chat?", detail, "Delete", "Keep it"), answered)
 
     async def _delete(self, chat_id: int) -> None:
         left: list[int] = []

@@ -22,15 +22,17 @@ class ConfirmScreen(Dialog[bool]):
         question: One line.
         detail: What exactly is meant: untrusted text, shown literally.
         yes: Label of the button that does it.
+        no: Label of the button that does not.
     """
 
     AUTO_FOCUS: ClassVar[str] = "#no"
 
-    def __init__(self, question: str, detail: str, yes: str) -> None:
+    def __init__(self, question: str, detail: str, yes: str, no: str = "Cancel") -> None:
         super().__init__()
         self._question = question
         self._detail = clean(detail)
         self._yes = yes
+        self._no = no
 
     def compose(self) -> ComposeResult:
         """Question, detail, two buttons."""
@@ -38,8 +40,9 @@ class ConfirmScreen(Dialog[bool]):
             yield Static(Content(self._question), classes="dialog-title")
             yield Static(Content(self._detail), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(Content("Cancel"), id="no")
-                yield Button(Content(self._yes), id="yes", variant="warning")
+                yield Button(Content(self._no), id="no", compact=True)
+                yield Button(Content(self._yes), id="yes", compact=True)
+            yield Static(Content("← → Enter, or y and n · Esc leaves it"), classes="dialog-hint")
 
     def key_y(self) -> None:
         """Y for yes."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from holychat.services import Services
 
+_CHOOSE = "↑↓ choose · Enter goes on · Esc decides later"
 _PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI"}
 
 
@@ -59,7 +60,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
             yield Static(Content(self._intro()), classes="dialog-text")
             yield OptionList(*self._ways(), markup=False, id="ways")
             yield Input(password=True, placeholder=f"{self._provider} key", id="key")
-            yield Static(Content("↑↓ choose · Enter go on"), classes="dialog-hint", id="first-run-hint")
+            yield Static(Content(_CHOOSE), classes="dialog-hint", id="first-run-hint")
 
     def _intro(self) -> str:
         if self._key_words.startswith("key: "):
@@ -122,7 +123,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
             box.remove_class("-asked")
             box.value = ""
             self.query_one(OptionList).focus()
-            self._hint("↑↓ choose · Enter go on")
+            self._hint(_CHOOSE)
         else:
             self.dismiss(None)
 

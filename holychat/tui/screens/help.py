@@ -13,7 +13,7 @@ from holychat.tui.screens.dialog import Dialog
 from holychat.tui.slash import COMMANDS
 from holychat.tui.widgets.conversation_pane import scroll_page
 from holychat.tui.widgets.footer import KeyFooter
-from holychat.tui.widgets.transcript import Transcript
+from holychat.tui.widgets.transcript import ReadingTranscript, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from holychat.tui.keymap import Scope
 
 _ALWAYS = ("app", "chat", "composer")
+_FIRST: tuple[Scope, ...] = ("chat", "composer")
+"""What is looked for most."""
 _IDS = {scope: {key.id for key in KEYS if key.scope == scope} for scope in SCOPE_TITLES}
 
 
@@ -44,7 +46,7 @@ class HelpScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """A scrolling page."""
         with Vertical(classes="dialog tall"):
-            yield Transcript(id="help")
+            yield ReadingTranscript(id="help")
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -52,7 +54,6 @@ class HelpScreen(Dialog[None]):
         page = TextPart(help_text(self._remapped, self._here))
         transcript = self.query_one(Transcript)
         transcript.add(Message(0, 0, 1, Role.ASSISTANT, MessageState.COMPLETE, (page,), 0))
-        transcript.following = False
         self.call_after_refresh(transcript.scroll_home, animate=False)
 
     def on_key(self, event: events.Key) -> None:
@@ -82,22 +83,22 @@ def scopes_here(screen: Screen[Any]) -> list[Scope]:
 def help_text(remapped: Mapping[str, str], here: Iterable[Scope] = ()) -> str:
     """Keys, those of the scopes `here` first, commands and the bundled pages as Markdown."""
     rows = [f"| `{f'/{command.name} {command.argument}'.strip()}` | {command.help} |" for command in COMMANDS]
-    commands = "\n".join(["# Slash commands", "", "| Command | |", "| --- | --- |", *rows])
+    commands = "\n".join(["# Slash commands", "", "| Command | Does |", "| --- | --- |", *rows])
     folder = files("holychat").joinpath("help")
     names = sorted(page.name for page in folder.iterdir() if page.name.endswith(".md")) if folder.is_dir() else []
     pages = [folder.joinpath(name).read_text(encoding="utf-8").strip() for name in names]
-    return "\n\n".join(["# Keys", *_key_tables(keys_in_force(remapped), here), commands, *pages])
+    tables = _key_tables(keys_in_force(remapped), here)
+    return "\n\n".join(["↑ ↓ PgUp PgDn scroll.", "# Keys", *tables, commands, *pages])
 
 
 def _key_tables(keys: Mapping[str, tuple[str, ...]], here: Iterable[Scope]) -> list[str]:
     tables = []
-    for scope in dict.fromkeys((*here, *SCOPE_TITLES)):
+    for scope in dict.fromkeys((*here, *_FIRST, *SCOPE_TITLES)):
         rows = [
             f"| {', '.join(f'`{key_label(key)}`' for key in keys[row.id])} | {row.help} | `{row.id}` |"
             for row in KEYS
             if row.scope == scope
         ]
-        tables.append(
-            "\n".join([f"## {SCOPE_TITLES[scope]}", "", "| Key | | Name in `[keys]` |", "| --- | --- | --- |", *rows])
-        )
+        head = ["| Key | Does | Name in `[keys]` |", "| --- | --- | --- |"]
+        tables.append("\n".join([f"## {SCOPE_TITLES[scope]}", "", *head, *rows]))
     return tables

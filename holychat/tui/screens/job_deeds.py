@@ -96,7 +96,7 @@ class JobDeeds(Screen[int | None]):
         """What Esc and p do now, for the footer."""
         paused = self.job is not None and self.job.pause is not None
         back = "list" if self.has_class("-reading") else "back"
-        return {"job.close": back, "job.pause": "go on" if paused else "pause"}
+        return {"job.close": back, "job.pause": "resume" if paused else "pause"}
 
     def item_words(self) -> str:
         """The marked document in a few words, for questions."""

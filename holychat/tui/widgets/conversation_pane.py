@@ -32,6 +32,7 @@ _HINTS = (
     ("composer.send", "send what you write"),
     ("chat.list", "find an earlier chat"),
     ("chat.model", "choose a model"),
+    ("chat.panel", "jobs over many documents"),
     ("chat.commands", "everything else"),
     ("chat.help", "help"),
 )
@@ -56,7 +57,7 @@ class Welcome(Widget):
         hints = [*_HINTS[:1], ("/", "slash commands"), *_HINTS[1:]]
         for binding_id, text in hints[: max(0, self.size.height - 5)]:
             label = key_label(self._keys[binding_id][0]) if binding_id in self._keys else binding_id
-            lines.append(Text.assemble((f"{label:>8}", key), "  ", (f"{text:<22}", muted)))
+            lines.append(Text.assemble((f"{label:>8}", key), "  ", (f"{text:<24}", muted)))
         if self.trouble:
             lines[3:] = [
                 Text(line, self.get_component_rich_style("welcome--trouble")) for line in self.trouble.splitlines()

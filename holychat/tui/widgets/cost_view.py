@@ -151,13 +151,14 @@ def _models(shares: Sequence[Share], most: int, width: int, styles: Mapping[str,
     room = min(_MOST_NAME, max(map(cell_len, names)))
     costs = [_cost(share.spent) for share in shown]
     widest = max(map(len, costs))
-    length = max(4, width - room - widest - 4 - 14)
+    length = max(4, width - room - widest - 4 - 17)
     top = max(share.spent.micros for share in shown)
     for name, amount, share in zip(names, costs, shown, strict=True):
         line = Text(set_cell_size(name, room), styles["name"])
         line.append(f"  {amount.rjust(widest)}  ", styles["name"])
         line.append(bar(share.spent.micros, top, length), styles["bar"])
-        line.append(f" {share.spent.requests:,}", styles["muted"])
+        requests = share.spent.requests
+        line.append(f" {requests:,} {'request' if requests == 1 else 'requests'}", styles["muted"])
         if share.spent.unknown and share.spent.unknown < share.spent.requests:
             line.append(f" ({share.spent.unknown:,} unknown)", styles["warning"])
         yield line

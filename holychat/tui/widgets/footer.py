@@ -22,13 +22,13 @@ _ORDER = {
             ["chat.stop", "dialog.close", "composer.send", "composer.complete", "job.read", "job.close", "job.help"]
             + [key.id for key in KEYS if key.scope not in ("app", "chat", "composer", "dialog")]
             + [
+                "chat.help",
+                "chat.panel",
                 "chat.list",
                 "chat.new",
-                "chat.help",
                 "app.quit",
                 "chat.model",
                 "chat.commands",
-                "chat.panel",
                 "chat.costs",
             ]
         )

@@ -57,16 +57,11 @@ class Choice(Widget, can_focus=True):
         self.set_reactive(Choice.value, value)
 
     def render(self) -> VisualType:
-        """The value, between arrows while it can be changed."""
+        """The value; while it can be changed, which of how many it is, between arrows."""
         label = clean_line(dict(self.options).get(self.value, self.value), 60)
-        style, arrow = (self.get_component_rich_style(f"choice--{part}") for part in ("value", "arrow"))
-        if not self.has_focus:
-            return Text(f" {label}", style, no_wrap=True, overflow="ellipsis")
-        line = Text.assemble(("‹", arrow), (f"{label} ", style), ("›", arrow), no_wrap=True, overflow="ellipsis")
         names = [value for value, _ in self.options]
-        if len(names) > 1 and self.value in names:
-            line.append(f"  {names.index(self.value) + 1}/{len(names)}", arrow)
-        return line
+        place = f"‹ {names.index(self.value) + 1}/{len(names)} ›" if self.value in names else "‹ ›"
+        return _value_and_key(self, label, place)
 
     def watch_value(self) -> None:
         """Tell."""
@@ -116,13 +111,7 @@ class Opener(Widget, can_focus=True):
 
     def render(self) -> VisualType:
         """The value, and that there is more to choose from."""
-        style, arrow = (self.get_component_rich_style(f"choice--{part}") for part in ("value", "arrow"))
-        width = max(self.size.width - 9 * self.has_focus, 4)
-        line = Text(f" {clean_line(self.text, 80)}", style, no_wrap=True)
-        line.truncate(width, overflow="ellipsis")
-        if self.has_focus:
-            line.append("  Space …", arrow)
-        return line
+        return _value_and_key(self, clean_line(self.text, 80), "Space …")
 
     def action_open(self) -> None:
         """Choose."""
@@ -131,6 +120,19 @@ class Opener(Widget, can_focus=True):
     def on_click(self) -> None:
         """Choose."""
         self.action_open()
+
+
+def _value_and_key(field: Choice | Opener, value: str, key: str) -> Text:
+    """A value and, with the focus, at the end of the line what changes it."""
+    style, arrow = (field.get_component_rich_style(f"choice--{part}") for part in ("value", "arrow"))
+    room = max(field.size.width - 1, 4)
+    line = Text(f" {value}", style, no_wrap=True)
+    if not field.has_focus:
+        line.truncate(room, overflow="ellipsis")
+        return line
+    line.truncate(max(room - len(key) - 1, 2), overflow="ellipsis", pad=True)
+    line.append(f" {key}", arrow)
+    return line
 
 
 class LineField(Input, inherit_bindings=False):

@@ -12,11 +12,20 @@ from textual.widgets import Static
 
 from holychat.domain.jobs import Kind, Priority, Recipe
 from holychat.text import clean
-from holychat.tui.job_order import Order, takes_column
+from holychat.tui.job_order import FieldProblem, Order, takes_column
 from holychat.tui.job_words import KIND_NAMES
-from holychat.tui.keymap import bindings, key_label, keys_in_force
+from holychat.tui.keymap import bindings, keys_in_force
 from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
-from holychat.tui.widgets.job_form_rows import FIELDS, HINTS, KINDS, OPTIONS, form_rows, is_from, schema_line
+from holychat.tui.widgets.job_form_rows import (
+    FIELDS,
+    KINDS,
+    OPTIONS,
+    PLACEHOLDERS,
+    form_rows,
+    hint_for,
+    is_from,
+    schema_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     from textual.widgets import TextArea
 
     from holychat.domain.jobs import Template
+    from holychat.errors import HolychatError
 
 
 class JobForm(VerticalScroll, can_focus=False):
@@ -65,6 +75,7 @@ class JobForm(VerticalScroll, can_focus=False):
         self._default_model = default_model
         self._templates: dict[str, Template] = {}
         self._filled_for = ""
+        self._problem = ""  # id of the field whose problem is told
 
     def compose(self) -> ComposeResult:
         """A row per field; those that the kind does not use are not shown."""
@@ -162,6 +173,13 @@ class JobForm(VerticalScroll, can_focus=False):
         """Begin, or go on, with the files."""
         self.query_one("#where").focus(scroll_visible=False)
 
+    def complain(self, error: HolychatError) -> None:
+        """Tell what is wrong, and go to the field that it is about."""
+        self._problem = error.name if isinstance(error, FieldProblem) else ""
+        self.say(str(error), problem=True)
+        if self._problem:
+            self.query_one(f"#{self._problem}").focus()
+
     def say(self, text: str, *, problem: bool = False) -> None:
         """A line below the fields."""
         hint = self.query_one("#form-hint", Static)
@@ -169,33 +187,34 @@ class JobForm(VerticalScroll, can_focus=False):
         hint.update(Content(clean(text)))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the field takes."""
-        self._mark_row(event.widget, focused=True)
-        hint = HINTS.get(event.widget.id or "", "")
-        for name in ("folders", "editor"):
-            hint = hint.replace(f"<{name}>", key_label(self._keys[f"job_form.{name}"][0]))
-        self.say(hint)
+        """Say what the field takes, or what is wrong with it."""
+        _mark_row(event.widget, focused=True)
+        if event.widget.id != self._problem:
+            self._say_hint(event.widget)
+
+    def _say_hint(self, widget: Widget | None) -> None:
+        self._problem = ""
+        self.say(hint_for(widget.id if widget is not None else None, self._kind, self._keys))
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """Another field."""
-        self._mark_row(event.widget, focused=False)
-
-    @staticmethod
-    def _mark_row(widget: Widget, *, focused: bool) -> None:
-        if widget.parent is not None:
-            for label in widget.parent.query(".form-label"):
-                label.set_class(focused, "-focused")
+        _mark_row(event.widget, focused=False)
 
     def on_changed(self, event: Changed) -> None:
         """Other fields may be needed."""
         event.stop()
         if self._filled_for and self.query("#doing"):  # not before it is filled in, nor while the app ends
             self._doing_changed()
-            self.post_message(self.Edited())
+            self._edited()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """The prompt, too."""
         event.stop()
+        self._edited()
+
+    def _edited(self) -> None:
+        if self._problem:
+            self._say_hint(self.screen.focused)
         self.post_message(self.Edited())
 
     def _doing_changed(self) -> None:
@@ -215,14 +234,12 @@ class JobForm(VerticalScroll, can_focus=False):
         self._show_fields()
 
     def _show_fields(self) -> None:
-        used = FIELDS[self._kind]
-        for name in OPTIONS:
-            row = self.query_one(f"#{name}").parent
-            if row is not None:
-                row.set_class(name not in used, "-unused")
-        row = self.query_one("#column").parent
-        if row is not None:
-            row.set_class(not takes_column(self.query_one("#where", LineField).value), "-unused")
+        unused = {name: name not in FIELDS[self._kind] for name in OPTIONS}
+        unused["column"] = not takes_column(self.query_one("#where", LineField).value)
+        for name, is_unused in unused.items():
+            if (row := self.query_one(f"#{name}").parent) is not None:
+                row.set_class(is_unused, "-unused")
+        self.query_one("#language", LineField).placeholder = PLACEHOLDERS.get(self._kind, "as in the document")
 
     def on_submitted(self, event: Submitted) -> None:
         """Enter in any field."""
@@ -271,3 +288,9 @@ class JobForm(VerticalScroll, can_focus=False):
     def action_previous(self) -> None:
         """The field above."""
         self.screen.focus_previous("#job-form .form-field")
+
+
+def _mark_row(widget: Widget, *, focused: bool) -> None:
+    if widget.parent is not None:
+        for label in widget.parent.query(".form-label"):
+            label.set_class(focused, "-focused")

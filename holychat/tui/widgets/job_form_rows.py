@@ -12,11 +12,12 @@ from textual.widgets import Static
 
 from holychat.domain.jobs import Kind, Priority
 from holychat.tui.job_words import KIND_NAMES, PRIORITY_NAMES
+from holychat.tui.keymap import key_label
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.job_fields import Choice, LineField, Opener, PathField, PromptField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from textual.widget import Widget
 
@@ -31,6 +32,8 @@ FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.PROMPT: ("prompt",),
 }
 OPTIONS = ("length", "language", "labels", "schema", "prompt")
+PLACEHOLDERS = {Kind.TRANSLATE: "such as English"}
+"""Of the language, where one is needed."""
 _LANGUAGES = (
     "Arabic", "Chinese", "Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hebrew",
     "Hindi", "Hungarian", "Indonesian", "Italian", "Japanese", "Korean", "Norwegian", "Polish", "Portuguese",
@@ -38,16 +41,18 @@ _LANGUAGES = (
 )  # fmt: skip
 _LENGTHS = ("short", "medium", "long", "3 sentences", "5 sentences")
 HINTS = {
-    "where": "A file, a folder or a pattern such as src/**/*.md. Tab completes, <folders> shows the tree of folders.",
+    "where": "File, folder or pattern such as src/**/*.md. Tab completes, <folders> shows the tree, Enter goes on.",
     "column": "Which column or field holds the text; empty: the usual names are tried.",
-    "doing": "Left and right choose what is done with each document; yours and ready-made templates come after.",
+    "doing": "← and → choose what is done with each document: five kinds, then templates, yours first.",
     "length": "short, medium, long, or words such as 5 sentences.",
     "language": "Language of the answer. Empty: that of the document.",
+    f"language {Kind.TRANSLATE.value}": "Language to translate into.",
     "labels": "What to choose from, with commas: bug, feature, question.",
     "schema": "Path of a JSON schema; every answer is checked against it.",
     "prompt": "{text} is the document, {name} and {path} say which. Ctrl+J breaks the line, <editor> opens $EDITOR.",
     "model": "Space chooses model and provider.",
-    "priority": "now: before everything else. minutes: as fast as allowed. hours: in the background.",
+    "priority": "now: before other jobs. minutes: as fast as allowed. hours: through the provider's batch service if "
+    "it has one, often at half the price.",
     "budget": "Dollars that the job may cost at most; empty: no limit.",
     "more": "Space shows the rest: requests at once, where results are written.",
     "concurrency": "Requests at once at most; empty: as many as the provider takes, found out while running.",
@@ -74,10 +79,10 @@ def form_rows() -> Iterator[Widget]:
     yield _row("When", Choice(priorities, Priority.MEDIUM.value, id="priority"))
     yield _row("Budget", LineField(placeholder="no limit", id="budget"))
     more = Opener(id="more")
-    more.text = "at once, write to"
+    more.text = "requests at once, output"
     yield _row("More", more)
-    yield _row("At once", LineField(placeholder="found out", id="concurrency"), "-rare")
-    yield _row("Write to", PathField(out_popup, placeholder="nowhere yet", id="out"), "-rare")
+    yield _row("At once", LineField(placeholder="found out while running", id="concurrency"), "-rare")
+    yield _row("Write to", PathField(out_popup, placeholder="file or folder", id="out"), "-rare")
     yield out_popup
     yield Static(Content(""), id="form-hint")
 
@@ -87,6 +92,14 @@ def _row(label: str, field: Widget, classes: str = "") -> Horizontal:
     return Horizontal(
         Static(Content(label), classes="form-label"), field, id=f"{field.id}-row", classes=f"form-row {classes}"
     )
+
+
+def hint_for(name: str | None, kind: Kind, keys: Mapping[str, tuple[str, ...]]) -> str:
+    """What is said of a field, the keys in force in it; "" for what is no field."""
+    hint = HINTS.get(f"{name} {kind.value}") or HINTS.get(name or "", "")
+    for deed in ("folders", "editor"):
+        hint = hint.replace(f"<{deed}>", key_label(keys[f"job_form.{deed}"][0]))
+    return hint
 
 
 def schema_line(schema: str) -> str:

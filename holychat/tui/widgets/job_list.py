@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from holychat.tui.framework import hold_keys
 from holychat.tui.keymap import bindings, key_label, keys_in_force
-from holychat.tui.widgets.job_paint import COMPONENTS, job_rows, styles_of
+from holychat.tui.widgets.job_paint import COMPONENTS, job_rows, styles_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,8 +93,7 @@ class JobList(ScrollView, can_focus=True):
             lines += [(place, row) for row in job_rows(job, width, styles, self._keys)]
             lines.append((-1, Text()))
         if not self.jobs and self._loaded:
-            lines = [(-1, Text.assemble(("No jobs yet. ", styles["text"]), (self._new_key, styles["name2"])))]
-            lines[0][1].append(" makes one.", styles["text"])
+            lines = [(-1, row) for row in _empty_rows(self._new_key, width, styles)]
         old, self._lines = self._lines, lines
         if len(old) != len(lines):
             self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
@@ -187,6 +186,12 @@ class JobList(ScrollView, can_focus=True):
             if place == self.cursor and event.chain > 1:
                 self.action_act("open")
             self.cursor = place
+
+
+def _empty_rows(key: str, width: int, styles: Mapping[str, Style]) -> list[Text]:
+    what = "A job sends every document of a folder, a list or a table through a model, while you go on chatting."
+    first = Text.assemble(("No jobs yet. ", styles["text"]), (key, styles["name2"]), (" makes one.", styles["text"]))
+    return [first, Text(), *wrapped(what, width, styles["muted"], 4)]
 
 
 def can(deed: str, job: Job | None) -> bool:

@@ -213,7 +213,7 @@ class JobOrdering(Vertical):
         try:
             job = await self._keep()
         except HolychatError as error:
-            form.say(str(error), problem=True)
+            form.complain(error)
             return
         if job is not None:
             await self.review(job)

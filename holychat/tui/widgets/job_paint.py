@@ -94,12 +94,11 @@ def job_rows(job: Job, width: int, styles: Mapping[str, Style], keys: Mapping[st
     ended = job.state in ENDED_JOBS
     if not ended:
         rows.append(bar(job, width, styles))
-    rows += flowed([(text, styles[name]) for text, name in counts_words(job)], width, styles["muted"])
+    pieces = [(text, styles[name]) for text, name in counts_words(job)]
     if ended:
-        rows += flowed(
-            [(text, styles["muted"]) for text in (took_words(job), *money_words(job))], width, styles["muted"]
-        )
-    else:
+        pieces += [(text, styles["muted"]) for text in (took_words(job), *money_words(job))]
+    rows += flowed(pieces, width, styles["muted"])
+    if not ended:
         rows += _running_rows(job, width, styles, now)
     if tip := advice(job, keys):
         rows += wrapped(tip, width, styles["doubt"], _ADVICE_ROWS)

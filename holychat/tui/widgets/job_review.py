@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
@@ -19,7 +19,6 @@ from holychat.tui.job_words import (
     compact,
     dollars,
     number,
-    range_words,
     recipe_words,
     source_words,
 )
@@ -39,8 +38,10 @@ TRIAL = 3
 """Documents of a trial run."""
 
 
-class JobReview(VerticalScroll, can_focus=False):
+class JobReview(Vertical):
     """A draft with its estimate: send it, try a few, or go back. Nothing is sent from here without a button.
+
+    The buttons are always seen, however much there is to say above them.
 
     Args:
         id: Id of the widget.
@@ -66,10 +67,11 @@ class JobReview(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         """What is ordered, what it takes, what may be done."""
         yield Static(Content("Review"), classes="panel-title")
-        yield Static(Content(""), id="review-order")
-        yield Static(Content(""), id="review-facts")
-        yield Static(Content(""), id="review-roads")
-        yield Static(Content(""), id="review-warnings")
+        with VerticalScroll(id="review-text", can_focus=False):
+            yield Static(Content(""), id="review-order")
+            yield Static(Content(""), id="review-facts")
+            yield Static(Content(""), id="review-roads")
+            yield Static(Content(""), id="review-warnings")
         with Horizontal(id="review-buttons"):
             yield Button(Content("Send"), id="review-send", variant="primary", compact=True)
             yield Button(Content(f"Try {TRIAL} first"), id="review-try", compact=True)
@@ -99,6 +101,7 @@ class JobReview(VerticalScroll, can_focus=False):
         self.query_one("#review-hint", Static).update(Content(""))
         for name in ("send", "try"):
             self.query_one(f"#review-{name}", Button).disabled = True
+        self.query_one("#review-text").scroll_home(animate=False)
         self.query_one("#review-back", Button).focus(scroll_visible=False)
 
     async def reckon(self, jobs: JobService, job_id: int) -> None:
@@ -117,14 +120,14 @@ class JobReview(VerticalScroll, can_focus=False):
     def show_estimate(self, estimate: Estimate, roads: Choice) -> None:
         """Everything is known that will be: the job may be sent."""
         self._ready, self.estimate, self.roads = True, estimate, roads
-        self.query_one("#review-roads", Static).update(roads_text(roads))
+        self.query_one("#review-roads", Static).update(roads_text(roads) if estimate.documents else Content(""))
         self.query_one("#review-facts", Static).update(facts_text(estimate, self.job))
         self._warn("\n".join(f"! {warning}" for warning in estimate.warnings))
         send, trial = self.query_one("#review-send", Button), self.query_one("#review-try", Button)
         sendable = estimate.documents > 0
         send.disabled = not sendable
         trial.disabled = estimate.documents <= TRIAL
-        hint = "Nothing is sent yet. ← → Enter, c compares" if sendable else "There is nothing to send."
+        hint = "Nothing is sent yet. ← → and Enter." if sendable else "Esc goes back to the form."
         self.query_one("#review-hint", Static).update(Content(hint))
         if self.query_one("#review-back", Button).has_focus and sendable:
             send.focus(scroll_visible=False)
@@ -151,6 +154,11 @@ class JobReview(VerticalScroll, can_focus=False):
         else:
             self.screen.focus_previous("#review-buttons Button")
 
+    def action_page(self, direction: int) -> None:
+        """Scroll what stands above the buttons."""
+        text = self.query_one("#review-text")
+        text.scroll_relative(y=direction * max(text.size.height - 2, 1), animate=False)
+
     def action_compare(self) -> None:
         """The roads side by side, with all they rest on."""
         if self.roads is None or self.estimate is None:
@@ -168,7 +176,10 @@ class JobReview(VerticalScroll, can_focus=False):
 
 
 def facts_text(estimate: Estimate, job: Job | None) -> Text:
-    """Documents, tokens, price and time, a line each; what is not known is said to be unknown."""
+    """Documents, tokens and price, a line each; what is not known is said to be unknown.
+
+    How long it takes stands with the roads.
+    """
     about = "~" if estimate.sampled < estimate.documents else ""
     documents = number(estimate.documents)
     if estimate.unreadable:
@@ -184,11 +195,6 @@ def facts_text(estimate: Estimate, job: Job | None) -> Text:
         rows.append(("As batch", f"{_price(estimate.batch)} at the provider"))
     if job is not None and job.spec.limits.budget_micros is not None:
         rows.append(("Budget", dollars(job.spec.limits.budget_micros)))
-    if estimate.seconds is not None:
-        assumed = "" if estimate.rate_known else ", assumed"
-        rows.append(("Time", f"{range_words(*estimate.seconds)}{assumed}"))
-    else:
-        rows.append(("Time", "unknown"))
     text = Text()
     for place, (name, value) in enumerate(rows):
         text.append(f"{name:<11}", "dim")

@@ -15,7 +15,7 @@ from holychat.domain.usage import Timing
 from holychat.text import clean, clean_line
 from holychat.tui.job_words import ITEM_WORDS, dollars, number
 from holychat.tui.widgets.conversation_pane import scroll_page
-from holychat.tui.widgets.transcript import Transcript
+from holychat.tui.widgets.transcript import ReadingTranscript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class TextPane(Vertical, can_focus=True):
         super().__init__(id=id)
         self._label = title
         self._shown: tuple[object, ...] = ()
-        self.transcript = Transcript()
+        self.transcript = ReadingTranscript()
 
     def compose(self) -> ComposeResult:
         """Title and text."""
@@ -63,7 +63,6 @@ class TextPane(Vertical, can_focus=True):
         self.transcript.clear()
         for message in messages:
             self.transcript.add(message)
-        self.transcript.following = False
         self.call_after_refresh(self.transcript.scroll_home, animate=False)
 
     def on_key(self, event: events.Key) -> None:

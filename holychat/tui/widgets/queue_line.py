@@ -40,7 +40,7 @@ class QueueLine(Widget):
         text = Text(
             f"{self._label}: {clean_line(self.text, 300)}", self.get_component_rich_style("queue--text"), no_wrap=True
         )
-        text.truncate(max(12, self.size.width - hint.cell_len), overflow="ellipsis")
+        text.truncate(max(32, self.size.width - hint.cell_len), overflow="ellipsis")
         line = Text.assemble(text, hint, no_wrap=True)
         line.truncate(self.size.width, overflow="ellipsis")
         return line

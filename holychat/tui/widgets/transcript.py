@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.message import Message as Event
 from textual.reactive import reactive
@@ -39,6 +39,8 @@ class MessageSource(Protocol):
 class Transcript(TranscriptView):
     """A chat. The cursor, the position of a marked message or None, is its state; no widget takes focus for it."""
 
+    FOLLOWS: ClassVar[bool] = True
+    """Whether the end may be followed at all."""
     cursor: reactive[int | None] = reactive(None, repaint=False)
 
     class CursorMoved(Event):
@@ -54,6 +56,10 @@ class Transcript(TranscriptView):
         self._frame_handle: asyncio.TimerHandle | None = None
         self._next_frame = 0.0
         self._loading: asyncio.Task[None] | None = None
+
+    def validate_following(self, following: bool) -> bool:
+        """Textual's hook: a text that is read from its beginning stays where it is."""
+        return following and self.FOLLOWS
 
     # --- the chat -----------------------------------------------------------------------------------------------------
 
@@ -227,3 +233,9 @@ class Transcript(TranscriptView):
         top = self.document.top_of(self.cursor) + entry.top_of(block, self.document.width)
         self.bring_into_view(top, top + block.height(self.document.width) + 1)
         return block
+
+
+class ReadingTranscript(Transcript):
+    """A text that is whole and read from its beginning."""
+
+    FOLLOWS = False
