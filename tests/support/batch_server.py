@@ -269,7 +269,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        size = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(size)
+        if len(body) < size:
+            # Whoever sent it is gone: no server takes half a request for one.
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         path = parts.path.removeprefix("/v1")
         name = f"{self.command} {re.sub(r'/(file-|batch_)[^/]+', '/ID', path)}"
