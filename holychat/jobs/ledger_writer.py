@@ -1,9 +1,9 @@
 """The one who writes the ledger: a transaction takes whatever gathered while the one before it ran.
 
 With one request at a time that is a transaction per step; with five hundred it is some dozens of steps per transaction.
-An answer that came waits a moment for the request that takes its place: both go in one transaction then, and the request
-does not have to wait for the answer's. What is safe already, because the answer is kept and only its reading is to be
-written down, waits longer for company: so that a request which is about to leave waits for less.
+An answer that came waits a moment for the request that takes its place: both go in one transaction then, and the
+request does not have to wait for the answer's. What is safe already, because the answer is kept and only its reading is
+to be written down, waits longer for company: so that a request which is about to leave waits for less.
 Nothing is ever forgotten: what cannot be written, because the disk is full, is kept and tried again. Requests alone are
 not kept: what cannot be written down is not sent.
 """
