@@ -1,6 +1,6 @@
 """Sums of what was spent. Times are quarters of an hour since 1970 in UTC, first included, last excluded.
 
-Callers hold the transaction. The rows are kept by triggers, see migrations/0004_money.sql.
+Callers hold the transaction. The rows are kept by triggers, see 0004, 0006 and 0008 of the migrations.
 """
 
 from __future__ import annotations

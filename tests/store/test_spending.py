@@ -12,7 +12,7 @@ import pytest
 from holychat.domain.chat import MessageState, TextPart
 from holychat.domain.spending import Spent, Unsettled
 from holychat.domain.usage import Cost, Usage
-from holychat.store import calibrations, chats, messages, spending
+from holychat.store import calibrations, chats, jobs, messages, spending
 from holychat.store.database import Database
 from holychat.store.messages import NewReply
 from holychat.store.migrate import MIGRATIONS
@@ -199,6 +199,55 @@ def test_what_a_deleted_job_cost_stays(database: Database) -> None:
     database.write_now(lambda c: settle(c, attempt(c, job_id, "a"), 120))
     database.write_now(lambda c: c.execute("DELETE FROM jobs WHERE id = ?", (job_id,)))
     assert total(database).micros == 120
+
+
+def doubtful(connection: Connection, job_id: int) -> None:
+    """One attempt of every kind; worth 1000 at worst, and one of unknown price, is what may have been billed."""
+    for key, outcome, worst in (("a", "ambiguous", 900), ("b", "refused", 70), ("c", None, 50), ("d", "ambiguous", None),
+                                ("e", "never_sent", 70), ("f", "ambiguous", 0)):  # fmt: skip
+        made = attempt(connection, job_id, key, worst=worst)
+        connection.execute("UPDATE attempts SET outcome = ? WHERE id = ?", (outcome, made))
+    receive(connection, attempt(connection, job_id, "g", worst=50))
+    settle(connection, attempt(connection, job_id, "h"), 120)
+
+
+def counted(connection: Connection) -> tuple[int, int]:
+    """(micro-dollars that a limit counts, requests of unknown price)."""
+    spent, open_ = spending.total(connection, (QUARTER, QUARTER + 1)), spending.unsettled(connection, ALWAYS)
+    return spent.micros + open_.micros, spent.unknown + open_.unknown
+
+
+def test_what_may_have_been_billed_stays_counted_at_its_worst_while_a_deleted_job_goes(database: Database) -> None:
+    job_id = database.write_now(new_job)
+    database.write_now(lambda c: doubtful(c, job_id))
+    assert database.read_now(counted) == (1120, 1)
+    database.write_now(lambda c: c.execute("UPDATE jobs SET state = 'cancelled' WHERE id = ?", (job_id,)))
+    assert database.write_now(lambda c: jobs.hide(c, job_id, NOW))
+    while database.write_now(lambda c: jobs.erase_some(c, 1)):
+        assert database.read_now(counted) == (1120, 1)
+    assert database.read_now(lambda c: spending.unsettled(c, ALWAYS)) == Unsettled()
+    assert total(database) == Spent(6, 3, 1, 1120, 7, 3)
+    assert total(database).cost == Cost(1120, estimated=True)
+    assert database.read_now(lambda c: spending.of_job(c, job_id)) == total(database)
+
+
+def test_it_stays_counted_however_the_rows_go_and_under_the_model_that_was_asked(database: Database) -> None:
+    job_id = database.write_now(new_job)
+
+    def work(connection: Connection) -> None:
+        whole = connection.execute("SELECT item_id FROM attempts WHERE id = ?", (attempt(connection, job_id, "a"),)).get
+        part = attempt(connection, job_id, "b", worst=30)
+        connection.execute("UPDATE attempts SET model = 'model-3' WHERE id = ?", (part,))
+        connection.execute(
+            "UPDATE items SET parent_id = ? WHERE id = (SELECT item_id FROM attempts WHERE id = ?)", (whole, part)
+        )
+
+    database.write_now(work)
+    database.write_now(lambda c: c.execute("DELETE FROM jobs WHERE id = ?", (job_id,)))
+    models = database.read_now(lambda c: spending.by_model(c, ALWAYS))
+    assert [(share.name, share.provider, share.spent) for share in models] == [
+        ("model-2", "test", Spent(1, 1, 0, 900, 0, 0)), ("model-3", "test", Spent(1, 1, 0, 30, 0, 0))
+    ]  # fmt: skip
 
 
 def test_sums_are_exact_however_they_are_cut(database: Database) -> None:
