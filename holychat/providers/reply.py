@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from holychat.domain.events import ReasoningDelta, ReplyStarted, TextDelta, TurnFinished, UsageReported
 from holychat.domain.request import Reply
 from holychat.domain.usage import Usage
-from holychat.providers.wire_types import Completion, HalfJoiner, WireError, decode_completion, texts_of
+from holychat.providers.wire_types import Completion, HalfJoiner, WireError, decode_completion, texts_of, usage_of
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
     from holychat.domain.events import ReplyEvent
     from holychat.providers.failures import Translator
-    from holychat.providers.wire_types import Choice, UsageBody
+    from holychat.providers.wire_types import Choice
 
 _LOG = logging.getLogger(__name__)
 
@@ -174,8 +174,8 @@ class ReplyReader:
             self._events.append(self._kind("".join(self._pending)))
             self._pending = []
 
-    def _report(self, body: UsageBody) -> None:
-        usage = body.usage()
+    def _report(self, body: object) -> None:
+        usage = usage_of(body)
         if usage not in (self._usage, Usage()):
             self._usage = usage
             self._flush()

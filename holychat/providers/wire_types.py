@@ -1,13 +1,13 @@
 """The JSON of chat completions: what is sent, and what servers really answer.
 
 Fields that holychat does not use are not declared, so they may hold anything. A declared field of a wrong type is a
-`WireError` that names it.
+`WireError` that names it. Token counts may hold anything as well: a reply that was paid for is not lost to a number.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from holychat.domain.request import ReplyRequest
 
 _T = TypeVar("_T")
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+MOST_TOKENS = 100_000_000
+"""More than any model reads or writes: a count beyond it is a mistake, and would hold every limit for good."""
 
 
 class WireError(Exception):
@@ -110,40 +112,6 @@ class Delta(msgspec.Struct):
     refusal: str | None = None
 
 
-class CachedTokens(msgspec.Struct):
-    """Details of the prompt's tokens."""
-
-    cached_tokens: Count | None = None
-
-
-class ReasoningTokens(msgspec.Struct):
-    """Details of the reply's tokens."""
-
-    reasoning_tokens: Count | None = None
-
-
-class UsageBody(msgspec.Struct):
-    """Token counts."""
-
-    prompt_tokens: Count | None = None
-    completion_tokens: Count | None = None
-    prompt_tokens_details: CachedTokens | None = None
-    completion_tokens_details: ReasoningTokens | None = None
-    prompt_cache_hit_tokens: Count | None = None
-    """DeepSeek's name for cached tokens."""
-
-    def usage(self) -> Usage:
-        """The counts as the domain knows them."""
-        cached = self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None
-        details = self.completion_tokens_details
-        return Usage(
-            input_tokens=self.prompt_tokens,
-            output_tokens=self.completion_tokens,
-            cached_input_tokens=self.prompt_cache_hit_tokens if cached is None else cached,
-            reasoning_tokens=details.reasoning_tokens if details else None,
-        )
-
-
 class Choice(msgspec.Struct):
     """One of the replies; holychat asks for one and reads the first."""
 
@@ -151,8 +119,8 @@ class Choice(msgspec.Struct):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    usage: UsageBody | None = None
-    """Moonshot puts the counts here."""
+    usage: Any = None
+    """Moonshot puts the counts here; see `usage_of`."""
 
 
 class Completion(msgspec.Struct):
@@ -162,7 +130,8 @@ class Completion(msgspec.Struct):
     object: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
-    usage: UsageBody | None = None
+    usage: Any = None
+    """See `usage_of`."""
     error: Any = None
     """Anything that is not null is an error, whatever else the chunk holds."""
     message: Any = None
@@ -220,8 +189,7 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
         problem = str(error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = f"not JSON: {error}"
-    if problem.startswith("not JSON") and (b"\\u" in data if isinstance(data, bytes) else "\\u" in data):
-        # msgspec refuses the escape of half a surrogate pair, which servers send when they cut a pair in two.
+    if _is_read_by_others(problem, data):
         try:
             return msgspec.convert(json.loads(data), decoder.type)
         except msgspec.ValidationError as error:
@@ -229,6 +197,53 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
         except (ValueError, RecursionError) as error:
             problem = f"not JSON: {error}"
     raise WireError(problem)
+
+
+def _is_read_by_others(problem: str, data: str | bytes) -> bool:
+    """Whether Python's own reader may know what to do with what msgspec refused.
+
+    Halves of surrogate pairs as escapes, which servers send when they cut a pair in two; numbers that are none, which
+    servers in Python send; numbers that are too large.
+    """
+    text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+    if "out of range" in problem:
+        return True
+    return problem.startswith("not JSON") and any(mark in text for mark in ("\\u", "NaN", "Infinity"))
+
+
+def usage_of(body: object) -> Usage:
+    """The token counts of a reply. One that cannot be true is left out, and the rest is marked as an estimate.
+
+    Args:
+        body: What stands under `usage`, anything at all.
+    """
+    found = [_at(body, path) for path in _COUNTS]
+    given, made, cached, cache_hit, reasoning = (_count(value) for value in found)
+    odd = any(value is not None and _count(value) is None for value in found)
+    return Usage(given, made, cache_hit if cached is None else cached, reasoning, estimated=odd)
+
+
+_COUNTS = (
+    ("prompt_tokens",),
+    ("completion_tokens",),
+    ("prompt_tokens_details", "cached_tokens"),
+    ("prompt_cache_hit_tokens",),  # DeepSeek's name for cached tokens
+    ("completion_tokens_details", "reasoning_tokens"),
+)
+"""Where the counts stand."""
+
+
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _count(value: object) -> int | None:
+    # JSON does not tell 12.0 from 12.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 class HalfJoiner:

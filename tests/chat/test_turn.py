@@ -139,6 +139,19 @@ async def test_a_whole_reply_without_usage_is_estimated_and_marked(services: Ser
     assert message.usage.output_tokens == 1
 
 
+@pytest.mark.parametrize("odd", [-5, 2.5, "7", 10**30, [1], True])
+async def test_odd_token_counts_end_no_reply_and_are_counted_by_us(
+    odd: object, services: Services, loopback: Loopback
+) -> None:
+    usage = {"prompt_tokens": odd, "completion_tokens": odd}
+    loopback.chat(events_reply(sse(chunk("Hel", usage=usage), chunk("lo", finish="stop", usage=usage), "[DONE]")))
+    message = await ended((await ask(services))[1])
+    assert (message.state, message.text, message.failure) == (MessageState.COMPLETE, "Hello", None)
+    assert message.usage.estimated
+    assert 0 < message.usage.output_tokens < 10
+    assert 0 < message.usage.input_tokens < 100
+
+
 async def test_costs_come_from_the_catalogue_and_are_marked_where_the_tokens_are_ours(services: Services) -> None:
     chat = await services.chats.create()
     await services.chats.set_options(chat.id, services.chats.default_options())

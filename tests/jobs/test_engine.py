@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from holychat.domain.jobs import ItemState, JobLimits, JobState, Kind, PauseReason, Priority, Recipe
+from holychat.domain.usage import Cost
 from holychat.jobs import commands, lanes, sender
 from holychat.store import jobs
 from holychat.store.item_moves import Chosen
@@ -68,6 +70,28 @@ async def test_an_answer_that_cannot_be_read_is_kept_and_counted_as_paid_for(
         assert job.money.spent > 0
         assert job.money.estimated
         assert len(loopback.requests) == 1
+
+
+@pytest.mark.parametrize("odd", ["-5", "2.5", '"7"', "9" * 30, "1e999", "NaN", "null"])
+async def test_a_readable_answer_with_odd_token_counts_is_done_and_its_usage_is_ours(
+    odd: str, tmp_path: Path, loopback: Loopback
+) -> None:
+    script = answer("a fine answer")
+    body = b"".join(piece for piece in script.pieces if isinstance(piece, bytes))
+    for count in (b'"prompt_tokens": 10', b'"completion_tokens": 5'):
+        assert count in body
+        body = body.replace(count, count.split(b": ")[0] + b": " + odd.encode())
+    loopback.chat(replace(script, pieces=[body]))
+    async with Desk(tmp_path, loopback.base_url) as desk:
+        job_id = await desk.order(desk.documents("one"))
+        await desk.work()
+        job = await desk.job(job_id)
+        assert (job.state, await desk.results(job_id)) == (JobState.FINISHED, ["a fine answer"])
+        (item,) = await desk.items(job_id)
+        assert item.usage.estimated
+        assert 0 < item.usage.output_tokens < 10
+        assert item.cost == Cost(job.money.spent, estimated=True)
+        assert 0 < job.money.spent < 10_000
 
 
 @pytest.mark.parametrize(("finish", "why"), [("content_filter", "filter"), ("stop", "says nothing")])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from holychat.domain.chat import Role
 from holychat.domain.events import ReasoningDelta, ReplyEvent, TextDelta, TurnFinished, UsageReported
-from holychat.domain.request import PromptMessage, ProviderInfo, ReplyRequest
+from holychat.domain.request import PromptMessage, ProviderInfo, RawReply, ReplyRequest
 from holychat.domain.usage import Usage
 from holychat.log import Masker
 from holychat.providers.bodies import BodyError
@@ -22,6 +23,7 @@ from holychat.providers.error_bodies import WireTrouble
 from holychat.providers.failures import Translator
 from holychat.providers.reply import ReplyReader
 from holychat.providers.sse import EventReader
+from holychat.providers.whole import read_reply
 from holychat.providers.wire_types import (
     Dialect,
     HalfJoiner,
@@ -153,8 +155,6 @@ def test_many_small_events_and_comments_are_no_large_event() -> None:
         ("[1]", "Expected `object`"),
         ('{"choices":[{"delta":{"content":5}}]}', "$.choices[0].delta.content"),
         ('{"choices":[{"finish_reason":5}]}', "finish_reason"),
-        ('{"usage":{"completion_tokens":-1}}', "$.usage.completion_tokens"),
-        ('{"usage":{"completion_tokens":1.5}}', "$.usage.completion_tokens"),
         (b'{"model":"\xff"}', "not JSON"),
     ],
 )
@@ -162,6 +162,33 @@ def test_wrong_data_names_its_field(data: str | bytes, says: str) -> None:
     with pytest.raises(WireError) as caught:
         decode_completion(data)
     assert says in str(caught.value)
+
+
+ODD_COUNTS = ("-1", "1.5", '"12"', "true", "[12]", "{}", "9" * 40, "200000000", "1e999", "-1e999", "NaN", "Infinity")
+"""What no count of tokens can be, as it stands in the JSON of a reply."""
+
+
+@pytest.mark.parametrize("odd", ODD_COUNTS)
+@pytest.mark.parametrize("where", ["usage", "choice"])
+def test_a_count_that_cannot_be_true_is_an_unknown_one_and_the_rest_of_the_reply_is_read(odd: str, where: str) -> None:
+    details = f'"prompt_tokens_details":{{"cached_tokens":{odd}}}'
+    usage = f',"usage":{{"prompt_tokens":{odd},"completion_tokens":5,{details}}}'
+    inside, beside = (usage, "") if where == "choice" else ("", usage)
+    body = f'{{"model":"m","choices":[{{"message":{{"content":"Hi"}}{inside}}}]{beside}}}'
+    reply = read_reply(Translator(INFO, Masker()), RawReply(200, body.encode(), ""))
+    assert (reply.text, reply.usage) == ("Hi", Usage(None, 5, estimated=True))
+
+
+@pytest.mark.parametrize("odd", ['"none"', "7", "[]", "[1]", "true", '{"prompt_tokens_details":7}'])
+def test_usage_that_is_no_object_tells_nothing_and_breaks_nothing(odd: str) -> None:
+    body = f'{{"choices":[{{"message":{{"content":"Hi"}}}}],"usage":{odd}}}'
+    reply = read_reply(Translator(INFO, Masker()), RawReply(200, body.encode(), ""))
+    assert (reply.text, replace(reply.usage, estimated=False)) == ("Hi", Usage())
+
+
+def test_a_count_with_a_point_and_nothing_behind_it_is_a_whole_number() -> None:
+    body = b'{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":12.0,"completion_tokens":5.0}}'
+    assert read_reply(Translator(INFO, Masker()), RawReply(200, body, "")).usage == Usage(12, 5)
 
 
 def test_unknown_fields_may_hold_anything() -> None:

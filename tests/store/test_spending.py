@@ -203,8 +203,8 @@ def test_what_a_deleted_job_cost_stays(database: Database) -> None:
 
 def doubtful(connection: Connection, job_id: int) -> None:
     """One attempt of every kind; worth 1000 at worst, and one of unknown price, is what may have been billed."""
-    for key, outcome, worst in (("a", "ambiguous", 900), ("b", "refused", 70), ("c", None, 50), ("d", "ambiguous", None),
-                                ("e", "never_sent", 70), ("f", "ambiguous", 0)):  # fmt: skip
+    for key, outcome, worst in (("a", "ambiguous", 900), ("b", "refused", 70), ("c", None, 50),
+                                ("d", "ambiguous", None), ("e", "never_sent", 70), ("f", "ambiguous", 0)):  # fmt: skip
         made = attempt(connection, job_id, key, worst=worst)
         connection.execute("UPDATE attempts SET outcome = ? WHERE id = ?", (outcome, made))
     receive(connection, attempt(connection, job_id, "g", worst=50))
