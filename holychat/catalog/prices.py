@@ -220,6 +220,11 @@ def model_names(model: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def same_model(one: str, other: str) -> bool:
+    """Whether two names may mean the same model: other spellings, one of its snapshots."""
+    return not set(model_names(one)).isdisjoint(model_names(other))
+
+
 def _cost(input_price: int, cached_price: int | None, output_price: int, usage: Usage) -> Cost | None:
     if usage.input_tokens is None or usage.output_tokens is None:
         return None

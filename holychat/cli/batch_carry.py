@@ -39,6 +39,7 @@ def import_results(session: Session, results: str, job: int | None, price: str, 
     """Take in answers that another engine gave to the requests of `batch export --format openai`.
 
     Each line is matched to its document; one that has an answer already keeps it, so a file can be taken in twice.
+    Prices are those of the model that the request named; where only the answer names another one, they are that one's.
     With --job lines are also matched by the custom_id of a ready-made request, or by the number of the document. Exit
     status: 7 where some lines are failures or belong to nothing.
     """

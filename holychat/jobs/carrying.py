@@ -6,12 +6,14 @@ to another history, or to an item that is not what it was, matches nothing there
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from holychat.catalog.prices import same_model
 from holychat.domain.failures import Failure
 from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason
 from holychat.domain.request import RawReply
@@ -62,8 +64,10 @@ class Imported:
 
 class _Line(NamedTuple):
     line: AnswerLine
-    job_id: int
+    job: Job
     item: Waiting
+    model: str
+    """Whose price it has; "": that of the job."""
 
 
 def custom_id(job: Job, item_id: int, key: str) -> str:
@@ -157,6 +161,12 @@ def _settle_here(database: Database, job: Job, prepared: Prepared) -> None:
 class Importer:
     """Brings answers home. Blocking.
 
+    An answer is priced, and counted, by the model that its request named. All other requests were written for the job's
+    model, but where the file went afterwards nobody here can know, and a person may have written another model into it.
+    So where only the answer names a model, that one counts, at its price with the job's provider; if there is none the
+    cost is unknown, and never that of a model which did not answer. Snapshots and other names of the job's model are
+    that model.
+
     Args:
         database: Where the jobs are.
         costs: Prices.
@@ -207,18 +217,28 @@ class Importer:
                 if len(self.imported.examples) < _MOST_NAMED:
                     self.imported.examples.append(line.custom_id)
             else:
-                yield _Line(line, *match)
+                job, item = match
+                yield _Line(line, job, item, self._model(job, item, line))
 
-    def _ours(self, job_id: int, item_id: int, mark: str) -> tuple[int, Waiting] | None:
+    def _ours(self, job_id: int, item_id: int, mark: str) -> tuple[Job, Waiting] | None:
         job = self._job(job_id)
         if job is None or self._job_id not in (None, job_id):
             return None
         item = self._database.read_now(lambda c: imports.by_number(c, job_id, [item_id])).get(item_id)
-        return None if item is None or _mark(job, item.key) != mark else (job_id, item)
+        return None if item is None or _mark(job, item.key) != mark else (job, item)
 
-    def _named(self, job_id: int, name: str) -> tuple[int, Waiting] | None:
+    def _named(self, job_id: int, name: str) -> tuple[Job, Waiting] | None:
         item = self._database.read_now(lambda c: imports.by_custom_id(c, job_id, [name])).get(name)
-        return None if item is None or self._job(job_id) is None else (job_id, item)
+        job = self._job(job_id)
+        return None if item is None or job is None else (job, item)
+
+    def _model(self, job: Job, item: Waiting, line: AnswerLine) -> str:
+        named = item.own_model
+        if not named and line.error is None:
+            # An answer that cannot be read is told of when it is taken in.
+            with contextlib.suppress(HolychatError):
+                named = self._provider.read(_raw(line)).model
+        return "" if not named or same_model(named, job.spec.model) else named
 
     def _job(self, job_id: int) -> Job | None:
         if job_id not in self._jobs:
@@ -231,29 +251,29 @@ class Importer:
         def work(connection: Connection) -> Entries:
             entries, now_ms = Entries(), _now_ms()
             for line in lines:
-                attempt_id = imports.take(connection, line.item.id, line.line.error is None, now_ms)
+                answered = line.line.error is None
+                attempt_id = imports.take(connection, line.item.id, line.model, now_ms, answered=answered)
                 if attempt_id is not None:
                     self._add(entries, line, attempt_id)
             write_entries(connection, entries, "", now_ms)
             return entries
 
         entries = self._database.write_now(work)
-        self.imported.jobs |= {line.job_id for line in lines}
+        self.imported.jobs |= {line.job.id for line in lines}
         self.imported.done += len(entries.done)
         self.imported.failed += len(entries.failed)
         self.imported.already += len(lines) - len(entries.done) - len(entries.failed)
 
     def _add(self, entries: Entries, found: _Line, attempt_id: int) -> None:
-        line, item_id, job = found.line, found.item.id, self._job(found.job_id)
-        assert job is not None
+        line, item_id, job = found.line, found.item.id, found.job
         if line.error is not None:
             failure = Failure.of(line.error)
             entries.failed.append(ledger_entries.Failed(item_id, job.id, failure, attempt_id, Outcome.FATAL.value))
             return
-        raw = RawReply(line.status, line.body, line.request_id)
+        raw = _raw(line)
         answer = read_answer(
             job, item_id, attempt_id, self._provider, raw, self._costs, input_tokens=None, worst_micros=None, note="",
-            may_repair=False, batch=self._price == "batch",
+            may_repair=False, model=found.model, batch=self._price == "batch",
         )  # fmt: skip
         if answer.bill is not None and self._price in ("unknown", "free"):
             cost = 0 if self._price == "free" else None
@@ -264,6 +284,10 @@ class Importer:
         else:
             assert isinstance(answer, ledger_entries.Failed)
             entries.failed.append(answer)
+
+
+def _raw(line: AnswerLine) -> RawReply:
+    return RawReply(line.status, line.body, line.request_id)
 
 
 def _go_on(connection: Connection, job_id: int, now_ms: int) -> None:

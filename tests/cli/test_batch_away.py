@@ -128,6 +128,63 @@ def test_answers_to_ready_made_requests_are_matched_by_their_own_custom_id(shell
     shell.wait_until(lambda job: job["state"] == "finished")
 
 
+DEARER = """
+[prices.quota.dear-model]
+input = 100.0
+output = 200.0
+"""
+
+
+def spent_on(shell: BatchShell) -> dict[str, tuple[float, int]]:
+    """Dollars and requests of unknown price by model."""
+    rows = shell.run("cost", "--json").json["by_model"]
+    return {row["name"]: (row["usd"], row["unknown"]) for row in rows}
+
+
+def test_an_answer_costs_what_the_model_costs_that_its_request_named(
+    shell: BatchShell, server: BatchServer, tmp_path: Path
+) -> None:
+    shell.configure(QUOTA.format(url=server.base_url) + QUICK + DEARER)
+    file, answers = tmp_path / "mine.jsonl", tmp_path / "answers.jsonl"
+    asked = [{"model": "dear-model"}, {"model": "quota-model"}, {}, {"model": "nobody-knows"}]
+    rows = [
+        {"custom_id": f"r{place}", "method": "POST", "url": "/v1/chat/completions",
+         "body": {"messages": [{"role": "user", "content": "Say something"}], **body}}
+        for place, body in enumerate(asked)
+    ]  # fmt: skip
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert shell.batch("submit", str(file), "-p", "quota", "--hold").status == 0
+    file.write_text(shell.batch("export", "1", "--format", "openai").text)
+    engine(file, answers)
+    # What an engine calls the model is its own affair where the request names one.
+    answers.write_text(answers.read_text().replace('"model": "dear-model"', '"model": "served-model-0"'))
+    home = shell.batch("import", str(answers), "--price", "live")
+    assert (home.status, home.text) == (0, "4 documents done.\n")
+    assert spent_on(shell) == {
+        "dear-model": (0.002, 0), "quota-model": (0.00004, 0), "nobody-knows": (None, 1)
+    }  # fmt: skip
+
+
+def test_an_answer_that_says_it_came_from_another_model_is_not_priced_as_that_of_the_job(
+    shell: BatchShell, server: BatchServer, tmp_path: Path
+) -> None:
+    shell.configure(QUOTA.format(url=server.base_url) + QUICK + DEARER)
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    hold(shell)
+    shell.batch("export", "1", "--format", "openai", "-o", str(requests))
+    engine(requests, answers)
+    said = iter(("dear-model", "Quota-Model-2026-01-31", "llama-at-home"))
+    lines = answers.read_text().splitlines()
+    lines = [line.replace('"model": "quota-model"', f'"model": "{next(said)}"') for line in lines]
+    answers.write_text("\n".join(lines))
+    assert shell.batch("import", str(answers), "--price", "live").text == "3 documents done.\n"
+    assert spent_on(shell) == {
+        "dear-model": (0.002, 0), "quota-model": (0.00002, 0), "llama-at-home": (None, 1)
+    }  # fmt: skip
+    # Taken in again for nothing, by a person who knows better, changes nothing that is done.
+    assert shell.batch("import", str(answers), "--price", "free").text.startswith("0 documents done, 3 had")
+
+
 def test_requests_of_a_job_that_would_send_them_itself_are_not_exported(shell: BatchShell, server: BatchServer) -> None:
     server.plan = Plan(running=60)
     shell.batch("summarize", str(shell.documents), "-p", "quota", "--priority", "low", "--yes")
