@@ -1,15 +1,60 @@
-"""Names of the files that results are written to, one per document."""
+"""Names: of jobs, of what they do, of the files that results are written to."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from typing import TYPE_CHECKING
 
-from holychat.text import safe_file_name
+from holychat.domain.jobs import Kind, SourceKind
+from holychat.text import clean_line, safe_file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holychat.domain.jobs import Recipe, Source
+
+KIND_NAMES: Mapping[Kind, str] = {
+    Kind.SUMMARIZE: "Summarise",
+    Kind.TRANSLATE: "Translate",
+    Kind.CLASSIFY: "Classify",
+    Kind.EXTRACT: "Extract",
+    Kind.PROMPT: "Prompt",
+    Kind.REQUESTS: "Requests",
+}
+"""What is done with documents, as people read it everywhere."""
+LONGEST_NAME = 80
+"""Characters of a job's name."""
+_LONGEST_LANGUAGE = 30
+_BETWEEN: Mapping[Kind, str] = {Kind.EXTRACT: "from", Kind.PROMPT: "for", Kind.REQUESTS: "of"}
+_SPOOLED = re.compile(r"[0-9a-f]{16}\.txt")
+"""A list that came in on standard input, whose file has no name that means anything."""
 
 _ENDING = re.compile(r"(?<=.)\.[A-Za-z0-9]{1,10}$")
 _HASH_DIGITS = 10
 """Enough that no two of a hundred thousand documents of one name meet."""
+
+
+def job_name(sources: Sequence[Source], recipe: Recipe) -> str:
+    """What a job is called that nobody gave a name: "Summarise docs", "Translate *.md and 2 more into French"."""
+    words = [KIND_NAMES[recipe.kind], _BETWEEN.get(recipe.kind, ""), _place(sources[0]) if sources else ""]
+    if len(sources) > 1:
+        words.append(f"and {len(sources) - 1} more")
+    if recipe.kind is Kind.TRANSLATE and recipe.language.strip():
+        words.append(f"into {clean_line(recipe.language, _LONGEST_LANGUAGE)}")
+    return clean_line(" ".join(word for word in words if word), LONGEST_NAME)
+
+
+def _place(source: Source) -> str:
+    if source.kind is SourceKind.CHAT:
+        return f"chat {source.value}"
+    name = os.path.basename(source.value.rstrip("/")) or source.value
+    if source.kind is SourceKind.GLOB and (folder := os.path.basename(os.path.dirname(source.value))):
+        return f"{folder}/{name}"
+    if source.kind is SourceKind.LIST:
+        return "a list of files" if _SPOOLED.fullmatch(name) else f"the files of {name}"
+    return name
 
 
 def result_name(name: str, key: str, ending: str) -> str:

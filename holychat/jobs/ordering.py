@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import Kind, SourceKind
 from holychat.errors import ProviderError, UsageError
+from holychat.jobs.names import LONGEST_NAME, job_name
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from holychat.settings import Settings
 
 OUT_FORMATS = ("", "jsonl", "csv", "markdown", "files")
-_LONGEST_NAME = 80
 
 
 def check(spec: JobSpec, info: ProviderInfo) -> None:
@@ -78,7 +77,7 @@ async def completed(spec: JobSpec, registry: ProviderRegistry) -> JobSpec:
         UsageError: There is no such provider, or it has no default model and cannot be asked for one.
     """
     info = registry.info(spec.provider)
-    name = clean_line(spec.name, _LONGEST_NAME) or _name_for(spec)
+    name = clean_line(spec.name, LONGEST_NAME) or job_name(spec.sources, spec.recipe)
     model = spec.model.strip() or info.model
     if not model and spec.recipe.kind is not Kind.REQUESTS:
         try:
@@ -88,15 +87,6 @@ async def completed(spec: JobSpec, registry: ProviderRegistry) -> JobSpec:
         if not model:
             raise UsageError(f"{info.name} offers no model", "Name one, for example with -m.")
     return replace(spec, name=name, model=model)
-
-
-def _name_for(spec: JobSpec) -> str:
-    if not spec.sources:
-        return spec.recipe.kind.value
-    first = spec.sources[0]
-    where = f"chat {first.value}" if first.kind is SourceKind.CHAT else (os.path.basename(first.value) or first.value)
-    more = f" and {len(spec.sources) - 1} more" if len(spec.sources) > 1 else ""
-    return clean_line(f"{spec.recipe.kind.value.capitalize()} {where}{more}", _LONGEST_NAME)
 
 
 def _problems(limits: JobLimits) -> Iterator[str]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
 from holychat.errors import UsageError
+from holychat.jobs.names import job_name
 from holychat.text import clean_line
 from holychat.tui.files import absolute, existing_path, path_from
-from holychat.tui.job_words import KIND_NAMES, recipe_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Order:
         with _in_field("out"):
             out, out_format = out_from(self.out)
         return JobSpec(
-            name=name_of(sources, recipe),
+            name=job_name(sources, recipe),
             recipe=recipe,
             sources=sources,
             provider=self.provider,
@@ -274,17 +274,3 @@ def out_from(text: str) -> tuple[str, str]:
             f"There is no folder {clean_line(str(target.parent), 120)}", "Make it first, or choose another."
         )
     return str(target), form
-
-
-def name_of(sources: tuple[Source, ...], recipe: Recipe) -> str:
-    """A name for a job: what it reads, what it does."""
-    first = sources[0].value if sources else ""
-    name = os.path.basename(first.rstrip("/")) or first
-    if sources and sources[0].kind is SourceKind.GLOB:
-        folder = os.path.basename(os.path.dirname(first))
-        name = f"{folder}/{name}" if folder else name
-    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    doing = KIND_NAMES[recipe.kind].lower()
-    if recipe.kind is Kind.TRANSLATE:
-        doing = recipe_words(Recipe(recipe.kind, language=recipe.language)).lower()
-    return clean_line(f"{name}{more} · {doing}", 120)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from holychat.catalog.money import short_money
 from holychat.domain.jobs import ACTIVE_JOBS, ENDED_JOBS, ItemState, JobState, Kind, PauseReason, Priority, SourceKind
 from holychat.domain.usage import Cost
+from holychat.jobs.names import KIND_NAMES
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -19,14 +20,6 @@ _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
-KIND_NAMES: Mapping[Kind, str] = {
-    Kind.SUMMARIZE: "Summarise",
-    Kind.TRANSLATE: "Translate",
-    Kind.CLASSIFY: "Classify",
-    Kind.EXTRACT: "Extract",
-    Kind.PROMPT: "Prompt",
-    Kind.REQUESTS: "Requests",
-}
 PRIORITY_NAMES: Mapping[Priority, str] = {Priority.HIGH: "now", Priority.MEDIUM: "minutes", Priority.LOW: "hours"}
 ITEM_WORDS: Mapping[ItemState, tuple[str, str, str]] = {
     ItemState.PENDING: ("·", "to do", "muted"),

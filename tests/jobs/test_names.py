@@ -1,4 +1,4 @@
-"""Names of the files that results are written to."""
+"""Names of jobs, and of the files that results are written to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holychat.jobs.names import result_name
+from holychat.domain.jobs import Kind, Recipe, Source, SourceKind
+from holychat.jobs.names import LONGEST_NAME, job_name, result_name
 from holychat.text import clean
 
 NASTY = [
@@ -55,3 +56,35 @@ def test_a_name_is_the_same_every_time_and_tells_which_document_it_is() -> None:
     assert re.fullmatch(r"report-[0-9a-f]{10}\.md", result_name("report.pdf", "/docs/report.pdf", ".md"))
     assert result_name("docs/v1.2 notes.md", "k", ".md").startswith("docs-v1.2-notes-")
     assert result_name(".env", "k", ".md").startswith("env-")
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "recipe", "name"),
+    [
+        (SourceKind.PATH, ["/home/me/docs/"], Recipe(Kind.SUMMARIZE), "Summarise docs"),
+        (SourceKind.PATH, ["/a.md", "/b.md", "/c.md"], Recipe(Kind.SUMMARIZE), "Summarise a.md and 2 more"),
+        (SourceKind.GLOB, ["/me/docs/*.md"], Recipe(Kind.TRANSLATE, language="French"),
+         "Translate docs/*.md into French"),
+        (SourceKind.CSV, ["/me/mails.csv"], Recipe(Kind.CLASSIFY, labels=("a", "b")), "Classify mails.csv"),
+        (SourceKind.PATH, ["/me/invoices"], Recipe(Kind.EXTRACT), "Extract from invoices"),
+        (SourceKind.LIST, ["/me/lists/0123456789abcdef.txt"], Recipe(Kind.PROMPT), "Prompt for a list of files"),
+        (SourceKind.LIST, ["/me/mine.txt"], Recipe(Kind.PROMPT), "Prompt for the files of mine.txt"),
+        (SourceKind.REQUESTS, ["/me/calls.jsonl"], Recipe(Kind.REQUESTS), "Requests of calls.jsonl"),
+        (SourceKind.CHAT, ["12"], Recipe(Kind.SUMMARIZE), "Summarise chat 12"),
+        (SourceKind.PATH, ["/"], Recipe(Kind.SUMMARIZE), "Summarise /"),
+    ],
+)  # fmt: skip
+def test_a_job_is_named_by_what_it_does_with_what(
+    kind: SourceKind, values: list[str], recipe: Recipe, name: str
+) -> None:
+    assert job_name([Source(kind, value) for value in values], recipe) == name
+
+
+@given(st.text(min_size=1), st.text(), st.sampled_from(list(Kind)), st.sampled_from(list(SourceKind)))
+def test_no_folder_and_no_language_makes_a_name_that_is_not_one_clean_line(
+    value: str, language: str, kind: Kind, source: SourceKind
+) -> None:
+    made = job_name([Source(source, value)], Recipe(kind, language=language))
+    assert made == clean(made)
+    assert "\n" not in made
+    assert 0 < len(made) <= LONGEST_NAME

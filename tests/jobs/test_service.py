@@ -85,7 +85,7 @@ def with_item(services: Services, job_id: int, state: ItemState, **more: object)
 
 async def test_an_order_becomes_a_draft_with_a_name_and_a_model(services: Services, paper: Path) -> None:
     job = await services.jobs.create(order(paper))
-    assert (job.state, job.spec.name, job.spec.model) == (JobState.DRAFT, "Summarize paper.txt", "extractive")
+    assert (job.state, job.spec.name, job.spec.model) == (JobState.DRAFT, "Summarise paper.txt", "extractive")
     assert await services.jobs.list() == [job]
     revised = await services.jobs.revise(job.id, order(paper, name="Tea [/]\nparty", model="other"))
     assert (revised.id, revised.spec.name, revised.spec.model) == (job.id, "Tea [/] party", "other")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ANSWER = "## Summary\n\n- The **first** point.\n- The second one.\n\n```python\nprint('kept')\n```\n"
 
 
-def spec(name: str = "docs · summarise", kind: Kind = Kind.SUMMARIZE, **changes: object) -> JobSpec:
+def spec(name: str = "Summarise docs", kind: Kind = Kind.SUMMARIZE, **changes: object) -> JobSpec:
     """An order for the offline provider."""
     fields: dict[str, object] = {
         "recipe": Recipe(kind, length="medium" if kind is Kind.SUMMARIZE else ""),

@@ -109,7 +109,7 @@ async def test_back_changes_the_same_draft(papers: Path) -> None:
         await app.type("/1.md")
         await app.press("enter")
         await app.shows("Documents  1")
-        await app.until(lambda: [job.spec.name for job in app.app.jobs_shown] == ["1.md · summarise"])
+        await app.until(lambda: [job.spec.name for job in app.app.jobs_shown] == ["Summarise 1.md"])
 
 
 async def test_a_form_that_was_left_is_a_draft_after_the_app_was_closed(papers: Path) -> None:
@@ -121,7 +121,7 @@ async def test_a_form_that_was_left_is_a_draft_after_the_app_was_closed(papers: 
         await app.until(lambda: jobs_in(app) == [JobState.DRAFT], "the draft is kept while it is typed")
     async with driving(QUIET, size=(110, 40)) as app:
         await open_panel(app)
-        await app.shows("papers · summarise")
+        await app.shows("Summarise papers")
         await app.press("enter")
         await app.shows("Documents  5")
         await app.press("escape")

@@ -87,7 +87,7 @@ def test_a_folder_is_sent_watched_left_found_finished_read_and_exported(
     again.shows("Export results")
     again.type("\r")
     again.shows(f"{DOCUMENTS} results written")
-    rows = [json.loads(line) for line in (tmp_path / "papers-summarise.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "Summarise-papers.jsonl").read_text().splitlines()]
     assert [row["state"] for row in rows] == ["done"] * DOCUMENTS
     assert all("wombats" in row["text"] for row in rows)
     again.type("\x1b")
@@ -113,7 +113,7 @@ def test_the_end_rings_the_bell_and_asks_for_a_notification(start: Callable[...,
     terminal.shows(f"all {DOCUMENTS} done")
     terminal.until(lambda: b"\x1b]9;" in terminal.output, "OSC 9")
     told = bytes(terminal.output).partition(b"\x1b]9;")[2].partition(b"\x07")[0].decode()
-    assert told.startswith("“papers · summarise” has ended: 6 done")
+    assert told.startswith("“Summarise papers” has ended: 6 done")
 
 
 def test_two_windows_steer_the_same_job(start: Callable[..., Terminal], papers: Path) -> None:

@@ -212,25 +212,25 @@ async def test_results_are_exported_and_a_file_that_is_there_is_replaced_after_a
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs-summarise.jsonl").write_text("mine")
+    (tmp_path / "Summarise-docs.jsonl").write_text("mine")
     async with driving(QUIET) as app:
         await open_job(app, mixed(app))
         await app.press("e")
         await app.screen("JobExportScreen")
         await app.press("enter")
         await app.shows("there already")
-        assert (tmp_path / "docs-summarise.jsonl").read_text() == "mine"
+        assert (tmp_path / "Summarise-docs.jsonl").read_text() == "mine"
         await app.press("enter")
         await app.screen("JobScreen")
-        rows = [json.loads(line) for line in (tmp_path / "docs-summarise.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in (tmp_path / "Summarise-docs.jsonl").read_text().splitlines()]
         assert len(rows) == 14
         await app.press("e")
         await app.screen("JobExportScreen")
         await app.press("up")
-        await app.until(lambda: "docs-summarise\n" in app.app.focused.value + "\n")
+        await app.until(lambda: "Summarise-docs\n" in app.app.focused.value + "\n")
         await app.press("enter")
         await app.screen("JobScreen")
-        assert (tmp_path / "docs-summarise").is_dir()
+        assert (tmp_path / "Summarise-docs").is_dir()
 
 
 async def test_the_parts_of_a_long_document_are_listed_and_left_again() -> None:

@@ -47,7 +47,7 @@ class JobExportScreen(Dialog[str]):
 
     def __init__(self, name: str, write: Callable[[str, Path, bool], Awaitable[int]]) -> None:
         super().__init__()
-        self._job_name = safe_file_name(name.replace(" · ", " "), "results")
+        self._job_name = safe_file_name(name, "results")
         self._write = write
         self._format = 0
         self._refused: Path | None = None

@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.widgets import Static
 
 from holychat.domain.jobs import Kind, Priority, Recipe
+from holychat.jobs.names import KIND_NAMES
 from holychat.text import clean
 from holychat.tui.job_order import FieldProblem, Order, takes_column
-from holychat.tui.job_words import KIND_NAMES
 from holychat.tui.keymap import bindings, keys_in_force
 from holychat.tui.widgets.job_fields import Changed, Choice, LineField, Opener, PathField, PromptField, Submitted
 from holychat.tui.widgets.job_form_rows import (

@@ -11,7 +11,8 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Static
 
 from holychat.domain.jobs import Kind, Priority
-from holychat.tui.job_words import KIND_NAMES, PRIORITY_NAMES
+from holychat.jobs.names import KIND_NAMES
+from holychat.tui.job_words import PRIORITY_NAMES
 from holychat.tui.keymap import key_label
 from holychat.tui.widgets.completion_list import CompletionList
 from holychat.tui.widgets.job_fields import Choice, LineField, Opener, PathField, PromptField
