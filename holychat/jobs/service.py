@@ -11,6 +11,7 @@ from holychat.errors import UsageError
 from holychat.jobs import commands, conversation, lists, ordering, views
 from holychat.jobs.away import JobsAway
 from holychat.jobs.reading import FAILED
+from holychat.jobs.session_keys import SessionKeys
 from holychat.jobs.sweeping import Sweeper
 from holychat.store import items, jobs, later_answers, ledger_jobs, webhooks
 from holychat.store.item_moves import Chosen
@@ -39,6 +40,9 @@ class JobService(JobsAway):
     """Everything that can be done with jobs. One per process; belongs to one event loop.
 
     Commands are rows: each is one transaction here, and the worker, which may be another process, sees it and acts.
+
+    Attributes:
+        session_keys: Hands keys that were typed here to the worker again; a window that stays calls it.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class JobService(JobsAway):
         self._keychain = keychain
         self._paths = paths
         self._sweeper = Sweeper(database)
+        self.session_keys = SessionKeys(database, registry, keychain, paths)
 
     # Orders
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holychat.credentials.secret import Secret
     from holychat.paths import Paths
     from holychat.store.database import Database
+    from holychat.store.workers import WorkerRow
 
 _log = logging.getLogger(__name__)
 
@@ -41,17 +42,36 @@ def ensure_worker(paths: Paths, session_keys: Mapping[str, Secret], database: Da
     Returns:
         Whether one was started.
     """
+    free = _is_free(paths)
+    if free is None:
+        return False
+    if not free and not (session_keys and database is not None and _lacks(database, session_keys)):
+        return False
+    _start(paths, session_keys, take_over=not free)
+    return True
+
+
+def at_work(paths: Paths, database: Database) -> tuple[bool, WorkerRow | None]:
+    """(whether there is a worker or may be one, what it says of itself; None: nothing yet). Blocking.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    if _is_free(paths):
+        return False, None  # a row that is there is that of one that died
+    return True, database.read_now(workers.current)
+
+
+def _is_free(paths: Paths) -> bool | None:
+    """Whether no worker is there; None: that cannot be told."""
     lock = WorkerLock(paths)
     try:
         free = lock.take(0)
         lock.release()
     except OSError as error:
         _log.warning("cannot tell whether there is a worker: %s", error)
-        return False
-    if not free and not (session_keys and database is not None and _lacks(database, session_keys)):
-        return False
-    _start(paths, session_keys, take_over=not free)
-    return True
+        return None
+    return free
 
 
 def _lacks(database: Database, session_keys: Mapping[str, Secret]) -> bool:

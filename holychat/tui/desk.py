@@ -70,7 +70,9 @@ class Desk:
                 await self._wanted.wait()
                 self._wanted.clear()
                 try:
-                    self._spread(await self.jobs.list())
+                    jobs = await self.jobs.list()
+                    helped = await self.jobs.session_keys.hand_over(jobs)
+                    self._spread(jobs, helped)
                 except HolychatError as error:
                     _LOG.warning("jobs could not be read: %s", error.title)
                 await asyncio.sleep(_FRAME)
@@ -90,12 +92,17 @@ class Desk:
         while True:
             try:
                 await self.jobs.look_after()
+                self.poke()  # a key may have been typed since
             except HolychatError as error:
                 _LOG.warning("nobody looks after jobs: %s", error.title)
             await asyncio.sleep(_CARE)
 
-    def _spread(self, jobs: Sequence[Job]) -> None:
-        before, self._states = self._states, {job.id: (job.state, job.pause) for job in jobs}
+    def _spread(self, jobs: Sequence[Job], helped: frozenset[int]) -> None:
+        """Hand them on, and tell what is news; a job that was helped goes on by itself in a moment."""
+        before = self._states
+        self._states = {job.id: (job.state, job.pause) for job in jobs}
+        for job_id in helped & (before or {}).keys():
+            self._states[job_id] = (before or {})[job_id]  # where the help was of no use, that is news then
         if list(jobs) != list(self.shown) or before is None:
             self.shown = jobs
             self._changed(jobs)
@@ -103,7 +110,7 @@ class Desk:
             return
         for job in jobs:
             old = before.get(job.id)
-            if old is not None and old != (job.state, job.pause) and _is_news(old[0], job):
+            if old is not None and old != (job.state, job.pause) and job.id not in helped and _is_news(old[0], job):
                 self._told(job)
 
 
