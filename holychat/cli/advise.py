@@ -117,6 +117,7 @@ async def _of_documents(
     """Count the documents as a job of them would be counted, then lay the roads out."""
     from dataclasses import replace
 
+    from holychat.cli.batch_checks import refuse_nothing
     from holychat.cli.batch_order import Order
     from holychat.cli.batch_send import counting
     from holychat.cli.batch_sources import is_requests, sources_of
@@ -135,8 +136,7 @@ async def _of_documents(
             estimate = await services.jobs.preview(spec, progress=tell)
     finally:
         lists.forget(session.paths, sources)
-    if not estimate.documents:
-        raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
+    refuse_nothing(estimate)
     work = replace(
         work_of(estimate, wish["budget_micros"]), waiting=wish["waiting"], within_seconds=wish["within_seconds"]
     )

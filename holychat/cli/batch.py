@@ -31,11 +31,14 @@ COMMANDS = {
 }
 """Name of each command and where it is; imported when it is used or listed."""
 
+SPELLINGS = {"summarise": "summarize"}
+"""As the rest of holychat writes it."""
+
 STATUSES = """Exit status with --wait: 0 all done, 7 some failed, 8 some in doubt, 130 interrupted (the job goes on);
 2 usage, 3 key missing or rejected, 4 out of credit."""
 
 
-@click.command(cls=LazyGroup, places=COMMANDS, no_args_is_help=True, epilog=STATUSES)
+@click.command(cls=LazyGroup, places=COMMANDS, spellings=SPELLINGS, no_args_is_help=True, epilog=STATUSES)
 def batch() -> None:
     """Background jobs: send many documents through a model, and find every result.
 

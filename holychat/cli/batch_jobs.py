@@ -136,7 +136,7 @@ def export(session: Session, job: int | None, out: str, form: str, overwrite: bo
 
     from holychat.cli.batch_carry import OPENAI, export_requests
     from holychat.cli.batch_send import print_results
-    from holychat.jobs.export import FILES, FORMATS, format_of
+    from holychat.jobs.export import FILES, FORMATS, AlreadyThere, format_of
 
     if form == OPENAI:
         export_requests(
@@ -152,9 +152,12 @@ def export(session: Session, job: int | None, out: str, form: str, overwrite: bo
         print_results(session, found.id, form or "jsonl")
         return
     chosen = format_of(out, form)
-    written = session.with_services(
-        lambda services: services.jobs.export(found.id, chosen, Path(out), overwrite=overwrite)
-    )
+    try:
+        written = session.with_services(
+            lambda services: services.jobs.export(found.id, chosen, Path(out), overwrite=overwrite)
+        )
+    except AlreadyThere as error:
+        raise UsageError(error.title, "Choose another name, or add --overwrite.") from None
     left = found.counts.total - written
     session.out.line(out)
     session.out.notice(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from holychat.cli.batch_checks import refuse_nothing, refuse_what_cannot_be, refuse_without_anybody, target_of
 from holychat.cli.batch_order import STDOUT, Order
 from holychat.cli.batch_sources import sources_of
 from holychat.cli.batch_templates import find_template
@@ -44,8 +43,8 @@ def carry_out(session: Session, order: Order) -> int:
     Raises:
         UsageError: It cannot be done, or nobody is there to say yes.
     """
-    _refuse_what_cannot_be(order)
-    order = replace(order, **_target(order))
+    refuse_what_cannot_be(order)
+    order = replace(order, **target_of(order))
     sources = sources_of(order, session.paths)
     sent = False
     try:
@@ -89,7 +88,8 @@ def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bo
         UsageError: There is nothing to send, or nobody is there to say yes.
     """
     order = Order(job.spec.recipe.kind, (), {}, yes=yes, wait=wait, as_json=as_json)
-    _refuse_what_cannot_be(order)
+    refuse_what_cannot_be(order)
+    refuse_without_anybody(order)
 
     async def reckon(services: Services) -> tuple[Estimate, Choice]:
         with counting() as tell:
@@ -107,8 +107,7 @@ def _agreed(session: Session, job: Job, estimate: Estimate, roads: Choice, order
     Raises:
         UsageError: There is nothing to send.
     """
-    if not estimate.documents:
-        raise UsageError("There are no documents to send in that", " ".join(estimate.warnings))
+    refuse_nothing(estimate)
     if not order.as_json:
         _show_before_sending(session, job, estimate, roads)
     if order.yes or _says_yes_or_no(_question(job, estimate, order)):
@@ -164,47 +163,6 @@ def _says_yes_or_no(question: str) -> bool:
 # Before
 
 
-def _refuse_what_cannot_be(order: Order) -> None:
-    if order.dry_run and (order.wait or order.trial):
-        raise UsageError("--dry-run sends nothing to wait for", "Leave --wait and --trial out.")
-    if order.out == STDOUT and not order.wait:
-        raise UsageError("Results can only go to stdout when they are waited for", "Add --wait, or name a file.")
-    if order.out == STDOUT and order.as_json:
-        raise UsageError("--json and --out - both want stdout", "Name a file, or leave --json out.")
-    if order.form and not order.out:
-        raise UsageError("--format is for --out", "Name a file or folder with --out, or - for stdout.")
-    if order.hold and (order.dry_run or order.wait or order.trial):
-        raise UsageError("--hold sends nothing to wait for", "Leave --dry-run, --wait and --trial out.")
-    if order.yes or order.dry_run or order.hold or (is_terminal(sys.stdin) and not order.as_json):
-        return
-    raise UsageError(
-        "Nobody is there to say yes to what this will take",
-        "Add --yes to send without being asked, or --dry-run to see it only.",
-    )
-
-
-def _target(order: Order) -> dict[str, Any]:
-    """Where the results go, as the worker can use it."""
-    from holychat.jobs.export import FILES, FORMATS, format_of
-
-    if order.form and order.form not in FORMATS:
-        raise UsageError(f"There is no format {order.form!r}", f"There are {', '.join(FORMATS)}.")
-    if not order.out:
-        return {}
-    if order.out == STDOUT:
-        if order.form == FILES:
-            raise UsageError("One file per document needs a folder", "Give one with --out.")
-        return {"form": order.form or "jsonl"}
-    form = format_of(order.out, order.form)
-    target = Path(os.path.abspath(order.out))
-    if form != FILES:
-        if os.path.lexists(target) and not order.overwrite:
-            raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
-        if not target.parent.is_dir():
-            raise UsageError(f"There is no folder {target.parent}", "Make it first, or choose another.")
-    return {"out": str(target), "form": form}
-
-
 async def _spec(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> JobSpec:
     template = await find_template(services, order.template) if order.template else None
     spec = order.spec(sources, template, session.settings.chat.provider)
@@ -229,6 +187,7 @@ async def _draft(
     """The order as a draft, what it will take, and on which road."""
     job = await services.jobs.create(await _spec(session, services, order, sources))
     try:
+        refuse_without_anybody(order)
         with counting() as tell:
             estimate = await services.jobs.estimate(job.id, progress=tell)
         return job, estimate, await services.jobs.roads(job.id, estimate)

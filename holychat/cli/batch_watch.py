@@ -176,7 +176,7 @@ async def tell_end(session: Session, services: Services, job: Job, interrupted: 
     if job.note:
         session.warn(clean_line(job.note, 1000))
     if job.pause is not None:
-        why = clean_line(job.pause_detail, 300) or PAUSED_WHY[job.pause]
+        why = clean_line(job.pause_detail, 1000) or PAUSED_WHY[job.pause]
         # Without more money it would pause again at once.
         more = " --budget USD" if job.pause is PauseReason.BUDGET and job.spec.limits.budget_micros is not None else ""
         session.report(f"Job {job.id} is paused: {why}", f"`holychat batch resume {job.id}{more}` goes on.")

@@ -44,6 +44,9 @@ def _guarded(session: Session, arguments: Sequence[str]) -> int:
     except HolychatError as error:
         session.report(error.title, error.hint)
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        session.out.notice(error.format_message())
+        return error.exit_code
     except click.ClickException as error:
         session.report(error.format_message(), _click_hint(error))
         return error.exit_code

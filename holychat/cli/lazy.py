@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(click.Group):
-    """A group that knows where its commands are: name -> "module:attribute", in the order people meet them."""
+    """A group that knows where its commands are: name -> "module:attribute", in the order people meet them.
 
-    def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
+    Other spellings of a name are understood and not listed.
+    """
+
+    def __init__(
+        self, *arguments: Any, places: Mapping[str, str], spellings: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._places = places
+        self._spellings = spellings or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
         """Every command, in order."""
@@ -24,7 +30,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the signature is click's
         """The command of that name, or None."""
-        if (place := self._places.get(cmd_name)) is None:
+        if (place := self._places.get(self._spellings.get(cmd_name, cmd_name))) is None:
             return None
         module, _, name = place.partition(":")
         command = getattr(import_module(module), name)

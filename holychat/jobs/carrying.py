@@ -106,6 +106,8 @@ def request_lines(database: Database, settings: Settings, costs: Costs, job_id: 
     job = database.read_now(lambda c: jobs.get(c, job_id))
     if job.state is not JobState.PAUSED:
         hint = "Order it with --hold, or pause it first: else its requests would be done twice."
+        if job.state in ENDED_JOBS:
+            hint = "Nothing of it waits to be sent any more; a job that is ordered with --hold does."
         raise jobs.impossible(job, "exported as requests", hint)
     if not job.listed:
         _list(database, settings, job)

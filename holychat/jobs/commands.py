@@ -53,8 +53,13 @@ def confirm(connection: Connection, job_id: int, trial: int | None, now_ms: int)
 
 
 def pause(connection: Connection, job_id: int, now_ms: int) -> Job:
-    """Send nothing more; a job that waits by itself, for the network for example, then waits for the person."""
+    """Send nothing more; a job that waits by itself, for the network for example, then waits for the person.
+
+    One whose trial is over waits for the person already, and goes on with the rest of it when it is resumed.
+    """
     job = jobs.get(connection, job_id)
+    if job.pause is PauseReason.TRIAL:
+        return job
     if not (
         jobs.move(connection, job_id, JobState.PAUSED, now_ms, pause=PauseReason.USER)
         or jobs.set_pause(connection, job_id, PauseReason.USER, "", now_ms)

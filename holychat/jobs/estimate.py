@@ -23,6 +23,8 @@ SAMPLE = 50
 _TOKENS_PER_BYTE = 0.25
 _TOKENS_PER_BYTE_OF = {"pdf": 0.02, "docx": 0.03, "html": 0.1, "htm": 0.1, "xhtml": 0.1}
 """Before any file of that ending was read; most of these files is no text."""
+NO_DOCUMENT = "There is no document to send."
+"""Warning of an order with nothing in it."""
 ASSUMED_PER_MINUTE = (60.0, 600.0)
 """Answers per minute of a provider that nothing is known of, slow and fast."""
 _KNOWN_SPREAD = (0.5, 0.95)
@@ -315,18 +317,21 @@ def _seconds(spec: JobSpec, count: int, rate: float | None, concurrency: int | N
     return (max(1, round(max(least, 60 * count / fast))), max(1, round(max(2 * least, 60 * count / slow))))
 
 
-def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | None, assumed_context: int) -> list[str]:
-    warnings = []
+def _of_the_model(spec: JobSpec, live: Cost | None, window: int | None, assumed_context: int) -> list[str]:
     if spec.provider == _OFFLINE:
-        warnings.append("The offline provider quotes sentences of the documents; it is not a language model.")
-    elif live is None:
-        warnings.append(
-            f"The price of {spec.model or 'the model'} at {spec.provider} is unknown: a budget cannot hold."
-        )
-    if window is None and spec.provider != _OFFLINE:
-        warnings.append(
-            f"The context of {spec.model or 'the model'} is unknown; {assumed_context:,} tokens are assumed."
-        )
+        return ["The offline provider quotes sentences of the documents; it is not a language model."]
+    model = spec.model or "the model"
+    warnings = []
+    if live is None:
+        warnings.append(f"The price of {model} at {spec.provider} is unknown: a budget cannot hold.")
+    if window is None:
+        warnings.append(f"The context of {model} is unknown; {assumed_context:,} tokens are assumed.")
+    return warnings
+
+
+def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | None, assumed_context: int) -> list[str]:
+    # Of an order with nothing in it only that matters.
+    warnings = _of_the_model(spec, live, window, assumed_context) if tally.documents else []
     if tally.long:
         some = "1 document is" if tally.long == 1 else f"{tally.long:,} documents are"
         warnings.append(f"{some} too long for one request and will be split into {tally.parts:,} parts.")
@@ -339,5 +344,5 @@ def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | Non
     if budget is not None and live is not None and live.micros > budget:
         warnings.append("It is likely to cost more than the budget, and would pause there.")
     if not tally.documents:
-        warnings.append("There is no document to send.")
+        warnings.append(NO_DOCUMENT)
     return warnings

@@ -64,6 +64,10 @@ class Result:
     """What is legible of an answer that broke off."""
 
 
+class AlreadyThere(UsageError):
+    """Something is where results are to be written, and was not to be replaced."""
+
+
 def format_of(target: str, asked: str = "") -> str:
     """The format to write `target` in: the one asked for, or the one that its ending tells.
 
@@ -100,7 +104,8 @@ def export(database: Database, job_id: int, form: str, target: Path, *, overwrit
         How many documents were written: all of the job, or for "files" those with an answer.
 
     Raises:
-        UsageError: There is no such job, no folder for the file, or something is there already.
+        UsageError: There is no such job, or no folder for the file.
+        AlreadyThere: Something is there already.
         OSError: It cannot be written; nothing is left of a single file.
     """
     job = _job(database, job_id)
@@ -115,9 +120,7 @@ def export(database: Database, job_id: int, form: str, target: Path, *, overwrit
                 file.write(piece)
             return counted.documents
     except FileExistsError as error:
-        raise UsageError(
-            f"{error.filename} is there already", "Choose another name, or say that it may be replaced."
-        ) from None
+        raise AlreadyThere(f"{error.filename} is there already", "Choose another name, or have it replaced.") from None
 
 
 def pieces(database: Database, job_id: int, form: str) -> Iterator[str]:

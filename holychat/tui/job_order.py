@@ -209,6 +209,8 @@ def schema_from(text: str) -> str:
         try:
             with path.open("rb") as file:
                 text = file.read(_LONGEST_SCHEMA + 1).decode()
+        except FileNotFoundError:
+            raise UsageError(f"There is no {clean_line(str(path), 120)}", "Name a JSON schema in a file.") from None
         except (OSError, UnicodeDecodeError):
             raise UsageError(f"Cannot read {clean_line(str(path), 120)}", "A JSON schema in a text file.") from None
     try:

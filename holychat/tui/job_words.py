@@ -106,7 +106,8 @@ def counts_words(job: Job) -> list[tuple[str, str]]:
     done, total = counts.of(ItemState.DONE), counts.total
     more = "" if job.listed or job.state in ENDED_JOBS or not total else "+"
     if not total:
-        return [("looking for documents" if job.state is not JobState.DRAFT else "not sent yet", "muted")]
+        still = job.state in (JobState.DRAFT, JobState.PAUSED)
+        return [("not sent yet" if still else "looking for documents", "muted")]
     troubled = any(counts.of(state) for state in (ItemState.FAILED, ItemState.IN_DOUBT))
     whole = f"{number(done)} of {number(total)}{more}{'' if troubled else ' done'}"
     if done == total and not more:

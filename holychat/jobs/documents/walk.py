@@ -14,7 +14,7 @@ from holychat.jobs.documents.folders import walk
 from holychat.jobs.documents.names import real_path, shown_name, stored_path
 from holychat.jobs.documents.opening import opened
 from holychat.jobs.documents.options import WalkOptions
-from holychat.jobs.documents.problems import NOT_A_FILE, DocumentProblem, failure, of_os_error
+from holychat.jobs.documents.problems import NOT_A_FILE, VANISHED, DocumentProblem, failure, of_os_error
 from holychat.jobs.documents.requests_file import request_documents
 from holychat.text import clean_line
 
@@ -62,7 +62,8 @@ def check(source: Source) -> None:
     if source.kind is SourceKind.CHAT:
         return
     if source.kind is SourceKind.GLOB:
-        if next(_of_glob(source.value, WalkOptions(source.hidden, not source.ignored)), None) is None:
+        found = next(_of_glob(source.value, WalkOptions(source.hidden, not source.ignored)), None)
+        if found is None or found.failure == VANISHED:
             raise UsageError(f"No file matches {clean_line(source.value)}", "Check the pattern; quote it in a shell.")
         return
     path = real_path(source.value)

@@ -1,0 +1,91 @@
+"""What `holychat batch` says of mistakes, and of what there is nothing to be done with: plainly, and with a way on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.batch_shell import BatchShell
+
+
+def test_the_command_is_found_under_the_spelling_that_the_screen_uses(desk: BatchShell) -> None:
+    done = desk.batch("summarise", str(desk.documents), "-p", "offline", "--dry-run")
+    assert (done.status, "Documents" in done.text) == (0, True)
+    assert "summarise " not in desk.batch("--help").text.lower().replace("summarise documents", "")
+
+
+@pytest.mark.parametrize("group", [("batch",), ("batch", "templates"), ("batch", "remote"), ()])
+def test_a_group_without_a_command_prints_its_help_and_nothing_around_it(
+    desk: BatchShell, group: tuple[str, ...]
+) -> None:
+    done = desk.run(*group, "--help")
+    bare = desk.run(*group, stdin=b"")
+    if group:
+        assert (bare.status, bare.text, bare.error) == (2, "", done.text)
+
+
+def test_a_folder_without_documents_is_told_once_and_plainly(desk: BatchShell, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = desk.batch("summarize", str(tmp_path / "empty"), "-p", "offline", "--yes")
+    assert (done.status, desk.jobs()) == (2, [])
+    assert done.error == (
+        "holychat: There is nothing to send\n1 cannot be sent: there is no document in this folder.\n"
+    )
+
+
+def test_a_pattern_that_matches_nothing_never_was_there(desk: BatchShell, tmp_path: Path) -> None:
+    for pattern in ("nope/*.md", "*.nope"):
+        done = desk.batch("summarize", str(tmp_path / pattern), "-p", "offline", "--yes")
+        assert (done.status, "No file matches" in done.error) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("summarize", "nothere"), "There is no nothere"),
+        (("summarize",), "There are no documents"),
+        (("submit", "nothere.jsonl"), "There is no nothere.jsonl"),
+        (("translate", ".", "--to", "French", "--template", "nope"), "There is no template"),
+        (("extract", ".", "--schema", "nothere.json"), "There is no nothere.json"),
+        (("prompt", "DOCUMENTS"), "There is no prompt"),
+    ],
+)
+def test_a_mistake_is_told_before_it_is_said_that_nobody_is_there_to_say_yes(
+    desk: BatchShell, arguments: tuple[str, ...], says: str
+) -> None:
+    done = desk.batch(*(str(desk.documents) if word == "DOCUMENTS" else word for word in arguments), "-p", "offline")
+    assert (done.status, says in done.error, "Nobody is there" in done.error) == (2, True, False), done.error
+    assert desk.jobs() == []
+
+
+def test_results_that_are_there_name_the_option_that_replaces_them(desk: BatchShell, tmp_path: Path) -> None:
+    assert desk.summarize("--yes", "--wait").status == 0
+    for target in ("results", "results.jsonl"):
+        assert desk.batch("export", "1", "--output", str(tmp_path / target)).status == 0
+        again = desk.batch("export", "1", "-o", str(tmp_path / target))
+        assert (again.status, "add --overwrite" in again.error) == (2, True)
+    assert "Nothing of it waits to be sent" in desk.batch("export", "1", "--format", "openai").error
+
+
+def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell) -> None:
+    assert desk.summarize("--yes", "--trial", "2").status == 0
+    assert desk.batch("pause", "1").status == 0
+    done = desk.batch("resume", "1", "--wait")
+    assert (done.status, desk.jobs()[0]["documents"]["done"]) == (0, 3), done.error
+
+
+def test_a_job_without_a_key_says_all_ways_to_give_one(desk: BatchShell) -> None:
+    done = desk.batch("summarize", str(desk.documents), "-p", "holysheep", "--yes", "--wait")
+    assert done.status == 3
+    assert "HOLYSHEEP_API_KEY" in done.error
+    assert "…" not in done.error.split("is paused:")[1]
+
+
+def test_a_job_that_is_held_is_not_said_to_be_looking_for_anything(desk: BatchShell) -> None:
+    assert desk.summarize("--hold").status == 0
+    assert "looking for" not in desk.batch("list").text
+    assert "not sent yet" in desk.batch("list").text
