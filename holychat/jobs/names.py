@@ -46,6 +46,11 @@ def job_name(sources: Sequence[Source], recipe: Recipe) -> str:
     return clean_line(" ".join(word for word in words if word), LONGEST_NAME)
 
 
+def is_spooled(source: Source) -> bool:
+    """Whether it is a list of paths that came in on standard input."""
+    return source.kind is SourceKind.LIST and bool(_SPOOLED.fullmatch(os.path.basename(source.value)))
+
+
 def _place(source: Source) -> str:
     if source.kind is SourceKind.CHAT:
         return f"chat {source.value}"
@@ -53,7 +58,7 @@ def _place(source: Source) -> str:
     if source.kind is SourceKind.GLOB and (folder := os.path.basename(os.path.dirname(source.value))):
         return f"{folder}/{name}"
     if source.kind is SourceKind.LIST:
-        return "a list of files" if _SPOOLED.fullmatch(name) else f"the files of {name}"
+        return "a list of files" if is_spooled(source) else f"the files of {name}"
     return name
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holychat.catalog.money import short_money
 from holychat.domain.jobs import ACTIVE_JOBS, ENDED_JOBS, ItemState, JobState, Kind, PauseReason, Priority, SourceKind
 from holychat.domain.usage import Cost
-from holychat.jobs.names import KIND_NAMES
+from holychat.jobs.names import KIND_NAMES, is_spooled
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
@@ -268,4 +268,6 @@ def source_words(source: Source, folder: str = "") -> str:
     value = clean_line(source.value[len(folder.rstrip("/")) + 1 :] if inside else source.value, 400)
     if source.kind is SourceKind.CHAT:
         return f"chat {value}"
+    if is_spooled(source):
+        return "a list on standard input"
     return f"{value}, column {clean_line(source.column, 60)}" if source.column else value

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.batch_shell import rows_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -83,6 +85,14 @@ def test_a_job_without_a_key_says_all_ways_to_give_one(desk: BatchShell) -> None
     assert done.status == 3
     assert "HOLYSHEEP_API_KEY" in done.error
     assert "…" not in done.error.split("is paused:")[1]
+
+
+def test_a_list_from_standard_input_is_called_that_and_not_by_the_file_it_is_kept_in(desk: BatchShell) -> None:
+    paths = "".join(f"{file}\n" for file in desk.documents.iterdir()).encode()
+    assert desk.batch("summarize", "-", "-p", "offline", "--hold", stdin=paths).status == 0
+    shown = rows_of(desk.batch("show", "1").text)
+    assert shown["Job"] == "1, Summarise a list of files"
+    assert shown["From"] == "a list on standard input"
 
 
 def test_a_job_that_is_held_is_not_said_to_be_looking_for_anything(desk: BatchShell) -> None:
