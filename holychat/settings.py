@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holychat.errors import SettingsError
+from holychat.typed import convert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -260,7 +261,7 @@ def parse_settings(text: str, name: str = "config.toml") -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name}: {error}", hint) from None
     try:
-        return msgspec.convert(tables, Settings)
+        return convert(tables, Settings)
     except msgspec.ValidationError as error:
         wrong = _wrong_price(tables.get("prices")) if "$.prices" in str(error) else ""
         raise SettingsError(f"{name}: {wrong or error}", hint) from None
@@ -276,7 +277,7 @@ def _wrong_price(prices: Any) -> str:
                     f'prices.{provider}.{whole}: a name with a dot is written in quotes, [prices.{provider}."{whole}"]'
                 )
             try:
-                msgspec.convert(row, PriceSettings)
+                convert(row, PriceSettings)
             except msgspec.ValidationError as error:
                 what, _, field = str(error).partition(" - at `$")
                 return f'prices.{provider}."{model}"{field.rstrip("`")}: {what}'

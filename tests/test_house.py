@@ -183,6 +183,16 @@ def test_exception_is_caught_only_at_the_named_boundaries() -> None:
     assert set(broad_handlers()) == set(BROAD_HANDLERS)
 
 
+# Types
+
+
+def test_types_are_worked_out_under_the_lock_alone() -> None:
+    """Two threads in which msgspec meets a type at the same moment end the process: see holychat/typed.py."""
+    direct = re.compile(r"msgspec\.convert\(|msgspec\.(json|toml|msgpack|yaml)\.(Decoder\(|decode\([^)]*\btype=)")
+    found = [str(path) for path, _ in modules() if direct.search((ROOT / path).read_text(encoding="utf-8"))]
+    assert found == ["holychat/typed.py"]
+
+
 # Project
 
 

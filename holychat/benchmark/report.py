@@ -8,6 +8,7 @@ import msgspec
 
 from holychat.benchmark.figures import Figures  # noqa: TC001  # msgspec reads the annotations while it runs
 from holychat.errors import UsageError
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,13 +72,13 @@ def load(path: Path) -> Report:
         raise UsageError(f"Cannot read {path}: {error.strerror}") from None
     hint = "`holychat bench --save FILE` writes one that can be compared."
     try:
-        known = msgspec.json.decode(data, type=_Format).format
+        known = decode(data, _Format).format
     except msgspec.MsgspecError:
         raise UsageError(f"{path} is no benchmark of holychat", hint) from None
     if known != FORMAT:
         raise UsageError(f"{path} has format {known} of another version of holychat", hint)
     try:
-        return msgspec.json.decode(data, type=Report)
+        return decode(data, Report)
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path} is no benchmark of holychat: {error}", hint) from None
 

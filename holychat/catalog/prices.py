@@ -13,6 +13,7 @@ import msgspec
 
 from holychat.domain.usage import Cost
 from holychat.errors import SettingsError
+from holychat.typed import convert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -258,7 +259,7 @@ def _catalog() -> _Catalog:
     from importlib.resources import files
 
     text = (files("holychat.catalog") / "prices.toml").read_text(encoding="utf-8")
-    table = msgspec.convert(tomllib.loads(text), _Table)
+    table = convert(tomllib.loads(text), _Table)
     prices = {
         (name, row.id): _listed_price(provider, row)
         for name, provider in table.providers.items()

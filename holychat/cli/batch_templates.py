@@ -15,6 +15,7 @@ from holychat.domain.jobs import Kind, Recipe, Template
 from holychat.errors import UsageError
 from holychat.text import clean_line
 from holychat.tui.job_words import recipe_words
+from holychat.typed import convert
 
 if TYPE_CHECKING:
     from holychat.cli.session import Session
@@ -196,7 +197,7 @@ def from_toml(name: str, text: str) -> Template:
             raise UsageError(
                 f"A template has no {clean_line(sorted(unknown)[0], 40)!r}", f"It has {', '.join(sorted(known))}."
             )
-        recipe = msgspec.convert(given, Recipe)
+        recipe = convert(given, Recipe)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"The template is no TOML: {clean_line(str(error))}") from None
     except msgspec.ValidationError as error:

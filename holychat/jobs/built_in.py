@@ -6,9 +6,8 @@ import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from holychat.domain.jobs import Recipe, Template
+from holychat.typed import convert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +17,7 @@ def built_in_templates() -> tuple[Template, ...]:
     """All of them, in the order in which they are shown. Reads a file of the package."""
     table = tomllib.loads(files("holychat.jobs").joinpath("templates.toml").read_text(encoding="utf-8"))
     return tuple(
-        Template(entry.pop("name"), msgspec.convert(_stripped(entry), Recipe), built_in=True)
-        for entry in table["template"]
+        Template(entry.pop("name"), convert(_stripped(entry), Recipe), built_in=True) for entry in table["template"]
     )
 
 

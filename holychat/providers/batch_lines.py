@@ -8,6 +8,7 @@ import msgspec
 
 from holychat.providers.whole import refusal_of
 from holychat.providers.wire_types import Dialect, encode_request
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,7 +70,7 @@ def answer_lines(translator: Translator, lines: Iterable[bytes]) -> Iterator[Ans
     """The lines of a file of answers or of errors, without those that make no sense."""
     for line in lines:
         try:
-            body = msgspec.json.decode(line, type=_AnswerBody)
+            body = decode(line, _AnswerBody)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         yield _answer(translator, body)

@@ -16,6 +16,7 @@ from holychat.errors import ReplyBroken, RequestRefused, ServerFault
 from holychat.providers.batch_lines import ENDPOINT, answer_lines, request_line
 from holychat.providers.exchange import Exchange
 from holychat.providers.wire_types import Dialect
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -276,7 +277,7 @@ class BatchService:
             await exchange.close()
         problem = ""
         try:
-            return msgspec.json.decode(raw.body, type=shape)
+            return decode(raw.body, shape)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             problem = str(error)
         unreadable = self._translator.unreadable(problem, raw.request_id)

@@ -13,6 +13,7 @@ import msgspec
 
 from holychat.errors import RequestRefused, Unreachable
 from holychat.text import clean_line
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -76,7 +77,7 @@ async def find_local_servers(
                     body += piece
                     if len(body) > _MAX_BODY:
                         return None
-            listed = msgspec.json.decode(body, type=_ModelList).data[:_MAX_MODELS]
+            listed = decode(body, _ModelList).data[:_MAX_MODELS]
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
         ids = dict.fromkeys(model.id for model in listed if model.id)

@@ -13,6 +13,7 @@ import msgspec
 
 from holychat.domain.usage import Usage
 from holychat.text import replace_surrogates
+from holychat.typed import convert, decoder
 
 if TYPE_CHECKING:
     from holychat.domain.request import ReplyRequest
@@ -159,8 +160,8 @@ class ModelList(msgspec.Struct):
     data: list[ModelEntry] | None
 
 
-_COMPLETION: msgspec.json.Decoder[Completion] = msgspec.json.Decoder(Completion)
-_MODELS: msgspec.json.Decoder[ModelList | list[ModelEntry]] = msgspec.json.Decoder(ModelList | list[ModelEntry])
+_COMPLETION: msgspec.json.Decoder[Completion] = decoder(Completion)
+_MODELS: msgspec.json.Decoder[ModelList | list[ModelEntry]] = decoder(ModelList | list[ModelEntry])
 
 
 def decode_completion(data: str | bytes) -> Completion:
@@ -182,16 +183,16 @@ def decode_models(data: bytes) -> list[ModelEntry]:
     return models if isinstance(models, list) else models.data or []
 
 
-def _decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+def _decode(form: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
     try:
-        return decoder.decode(data)
+        return form.decode(data)
     except msgspec.ValidationError as error:
         problem = str(error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = f"not JSON: {error}"
     if _is_read_by_others(problem, data):
         try:
-            return msgspec.convert(json.loads(data), decoder.type)
+            return convert(json.loads(data), form.type)
         except msgspec.ValidationError as error:
             problem = str(error)
         except (ValueError, RecursionError) as error:

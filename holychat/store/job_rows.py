@@ -27,6 +27,7 @@ from holychat.domain.jobs import (
     Span,
 )
 from holychat.domain.usage import Cost, Usage
+from holychat.typed import convert, decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +150,7 @@ def attempt_of(row: Sequence[Any]) -> Attempt:
 
 def failure_of(column: str | None) -> Failure | None:
     """The failure in a column of JSON."""
-    return None if column is None else Failure.from_dict(msgspec.json.decode(column, type=dict[str, object]))
+    return None if column is None else Failure.from_dict(decode(column, dict[str, object]))
 
 
 def recipe_of(column: str) -> Recipe:
@@ -166,7 +167,7 @@ def json_column(value: object) -> str:
 
 
 def _value_of(column: str, form: type[_T]) -> _T:
-    return msgspec.convert(json.loads(column), form)
+    return convert(json.loads(column), form)
 
 
 def _spec_of(row: Sequence[Any]) -> JobSpec:

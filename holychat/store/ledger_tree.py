@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from holychat.domain.failures import Failure
 from holychat.errors import Outcome
 from holychat.store.rows import failure_column
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +132,7 @@ def mend(connection: Connection, job_id: int, now_ms: int) -> bool:
         ).fetchone()
         part, state, failure = missing or (0, "failed", None)
         told = (
-            Failure.from_dict(msgspec.json.decode(failure, type=dict[str, object]))
+            Failure.from_dict(decode(failure, dict[str, object]))
             if failure
             else Failure("PartMissing", "It was left out", "Retry the document.", outcome=Outcome.NEVER_SENT.value)
         )

@@ -20,6 +20,7 @@ from holychat.domain.chat import (
 from holychat.domain.failures import Failure
 from holychat.domain.usage import Cost, Timing, Usage
 from holychat.store.later import of_messages
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +137,7 @@ def _message_of(row: Sequence[Any], parts: tuple[Part, ...], later: Later | None
         usage=Usage(row[11], row[12], row[13], row[14], bool(row[15])),
         cost=None if row[16] is None else Cost(row[16], bool(row[17])),
         timing=Timing(row[18], row[19], row[20]),
-        failure=None if row[21] is None else Failure.from_dict(msgspec.json.decode(row[21], type=dict[str, object])),
+        failure=None if row[21] is None else Failure.from_dict(decode(row[21], dict[str, object])),
         parts=parts,
         later=later,
     )

@@ -14,6 +14,7 @@ from holychat.domain.batches import OPEN_SUBMISSIONS, Submission, SubmissionStat
 from holychat.domain.failures import Failure
 from holychat.store.folding import storable
 from holychat.store.rows import failure_column
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -255,7 +256,7 @@ def _ms(seconds: int | None) -> int | None:
 
 
 def _submission(row: Sequence[Any]) -> Submission:
-    failure = None if row[23] is None else Failure.from_dict(msgspec.json.decode(row[23], type=dict[str, object]))
+    failure = None if row[23] is None else Failure.from_dict(decode(row[23], dict[str, object]))
     named: dict[str, Any] = dict(zip(_NAMES, row, strict=True))
     named |= {
         "state": SubmissionState(named["state"]),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from holychat.typed import decode
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -69,4 +71,4 @@ def current(connection: Connection) -> WorkerRow | None:
     if row is None:
         return None
     owner, pid, started, beat_ms, keys, leave = row
-    return WorkerRow(owner, pid, started, beat_ms, tuple(msgspec.json.decode(keys, type=list[str])), bool(leave))
+    return WorkerRow(owner, pid, started, beat_ms, tuple(decode(keys, list[str])), bool(leave))

@@ -270,9 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         size = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(size)
-        if len(body) < size:
-            # Whoever sent it is gone: no server takes half a request for one.
+        if len(body := self.rfile.read(size)) < size:  # no server takes half a request for one
             self.close_connection = True
             return
         parts = urlsplit(self.path)

@@ -179,7 +179,7 @@ def test_an_order_comes_back_as_it_was_filled_in(tmp_path: Path) -> None:
         where=f"{tmp_path}/a {tmp_path}/b",
         recipe=Recipe(Kind.CLASSIFY, system="Be brief.", temperature=0.5),
         labels="good, bad",
-        provider="offline",
+        provider="openai",
         budget="$2,5",
         concurrency="8",
         out=f"{tmp_path}/results.csv",

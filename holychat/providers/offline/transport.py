@@ -13,6 +13,7 @@ import msgspec
 
 from holychat.errors import SettingsError
 from holychat.providers.offline.wire import Answer, Question, error_body, model_list
+from holychat.typed import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ class OfflineTransport:
         from holychat.providers.offline.body import PacedBody
 
         try:
-            question = msgspec.json.decode(body, type=Question)
+            question = decode(body, Question)
         except msgspec.MsgspecError as error:
             return _json(400, error_body(str(error)))
         text = await asyncio.to_thread(answer, question.turns)
