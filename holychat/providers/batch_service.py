@@ -285,11 +285,7 @@ class BatchService:
 
     async def _request(self, method: str, path: str, **sent: Any) -> httpx.Request:
         client = await self._pool.client()
-        bare, _, query = path.partition("?")
-        url = self._pool.url(bare)
-        if query:
-            url = url.copy_merge_params(dict(pair.split("=", 1) for pair in query.split("&")))
-        return client.build_request(method, url, headers=await self._headers(), **sent)
+        return client.build_request(method, self._pool.url(path), headers=await self._headers(), **sent)
 
 
 def _path(name: str) -> str:

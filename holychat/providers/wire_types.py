@@ -200,7 +200,7 @@ def decode_completion(data: str | bytes) -> Completion:
     Raises:
         WireError: It is not JSON, not an object, or a field has a wrong type.
     """
-    return _decode(_COMPLETION, data)
+    return decode(_COMPLETION, data)
 
 
 def decode_models(data: bytes) -> list[ModelEntry]:
@@ -209,11 +209,16 @@ def decode_models(data: bytes) -> list[ModelEntry]:
     Raises:
         WireError: It is not JSON, no list, or a field has a wrong type.
     """
-    models = _decode(_MODELS, data)
+    models = decode(_MODELS, data)
     return models if isinstance(models, list) else models.data or []
 
 
-def _decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+def decode(decoder: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+    """Some JSON as what the decoder makes of it. Text in it may hold halves of surrogate pairs.
+
+    Raises:
+        WireError: It is not JSON, or a field has a wrong type.
+    """
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from holychat.services import Services
 
-_PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI"}
+_PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI", "anthropic": "Anthropic"}
 
 
 class FirstRunScreen(Dialog[ChatOptions]):
