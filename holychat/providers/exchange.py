@@ -269,11 +269,8 @@ class Exchange:
             raise self._translator.not_a_reply(
                 response, media, await self._beginning(min(self._idle / 2, _ERROR_SECONDS))
             )
-        await self._read_at_once()
-        return False
-
-    async def _read_at_once(self) -> None:
         self._reader.read_whole(await self._json_body())
+        return False
 
     async def _read_raw(self) -> RawReply:
         response = self._response
