@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from holychat.catalog import prices
+from holychat.domain.request import ReplyRequest
 from holychat.errors import RequestRefused
 from holychat.providers.endpoint import Endpoint, may_be_worded_otherwise
 from holychat.providers.message_types import Wording, encode_message_request, usual_answer
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import Any
 
-    from holychat.domain.request import ProviderInfo, ReplyRequest
+    from holychat.domain.request import ProviderInfo
+    from holychat.providers.batch_service import BatchService
     from holychat.providers.reader import Reader
 
 _T = TypeVar("_T")
@@ -60,10 +62,41 @@ class AnthropicProvider(Endpoint):
         headers = {"anthropic-version": VERSION}
         return headers | {"x-api-key": key} if key else headers
 
+    def batches(self) -> BatchService:
+        """The endpoint's Message Batches; whether it has them is found out by asking it."""
+        from holychat.providers.message_batches import MessageBatches
+
+        return MessageBatches(self._pool, self._translator, self._headers_of_no_reply, self._batch_body, self._learn)
+
+    def _most(self, request: ReplyRequest, *, stream: bool) -> int:
+        """How long an answer is asked for, as far as refusals have not said otherwise."""
+        if request.max_tokens:
+            return request.max_tokens
+        model = request.model
+        return usual_answer(prices.longest_answer(model), self._context_window(model), stream=stream)
+
+    def _wording(self, request: ReplyRequest) -> Wording:
+        wording: Wording = _USUAL if request.max_tokens else self._wordings.get(request.model, _USUAL)
+        return wording
+
+    def _batch_body(self, request: ReplyRequest) -> bytes:
+        # A batch has a day; nothing waits for one of its replies.
+        most = self._wording(request).answer(self._most(request, stream=True))
+        return encode_message_request(request, stream=False, max_tokens=most)
+
+    def _learn(self, model: str, said: str) -> bool:
+        """Whether a refusal within a batch was of a length that we chose; it is asked for less from now on."""
+        request = ReplyRequest(model, ())
+        wording, most = self._wording(request), self._most(request, stream=True)
+        body = b'"max_tokens":%d' % wording.answer(most)
+        other = wording.after_refusal(said, body, chosen=False)
+        if other is None or other.longest is None:
+            return False
+        self._wordings[model] = Wording(other.longest)
+        return True
+
     async def _put(self, request: ReplyRequest, stream: bool, attempt: Callable[[bytes], Awaitable[_T]]) -> _T:
-        model, chosen = request.model, request.max_tokens
-        most = chosen or usual_answer(prices.longest_answer(model), self._context_window(model), stream=stream)
-        wording: Wording = _USUAL if chosen else self._wordings.get(model, _USUAL)
+        wording, most = self._wording(request), self._most(request, stream=stream)
         while True:
             body = encode_message_request(request, stream=stream, max_tokens=wording.answer(most))
             try:
@@ -71,10 +104,10 @@ class AnthropicProvider(Endpoint):
             except RequestRefused as refused:
                 other = None
                 if may_be_worded_otherwise(refused):
-                    other = wording.after_refusal(refused.title, body, chosen=chosen is not None)
+                    other = wording.after_refusal(refused.title, body, chosen=bool(request.max_tokens))
                 if other is None:
                     raise
             _LOG.info("%s takes an answer of %d tokens at most", self.info.name, other.answer(most))
             wording = other
             if other.longest is not None:
-                self._wordings[model] = Wording(other.longest)
+                self._wordings[request.model] = Wording(other.longest)

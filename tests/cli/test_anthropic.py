@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from holychat.paths import Paths
+from holychat.store import workers
+from holychat.store.database import Database
 from tests.cli.batch_shell import BatchShell, lines_of
 from tests.cli.shell import KEY, Shell
 from tests.providers.claudes import messages
 from tests.support.loopback import RESET, Loopback, Pause, events_reply
+from tests.support.message_batches import MessageBatches
 from tests.support.messages import message_stream, opened, refusal, started, text, whole_message
 
 if TYPE_CHECKING:
@@ -89,6 +95,41 @@ def test_ready_made_requests_without_a_length_get_one(desk: BatchShell, loopback
     assert done.status == 0, done.error
     (request,) = loopback.requests
     assert (request.json["max_tokens"], request.json["stop_sequences"]) == (21_333, ["END"])
+
+
+QUICK = "[provider_batch]\npoll_seconds = 0.05\nlongest_poll_seconds = 0.2\ngrace_seconds = 0.5\n"
+
+
+def kill_worker(desk: BatchShell) -> None:
+    database = Database.open(Paths.resolve({"HOLYCHAT_HOME": str(desk.home)}).database)
+    row = database.read_now(workers.current)
+    database.close()
+    assert row is not None
+    worker = psutil.Process(row.pid)
+    worker.kill()
+    worker.wait(10)
+
+
+def test_a_batch_whose_worker_was_killed_over_the_order_is_found_again(desk: BatchShell) -> None:
+    with MessageBatches() as server:
+        to_anthropic(desk, server)
+        desk.configure(QUICK)
+        assert "has a batch service" in desk.batch("remote", "probe", "-p", "anthropic").text
+        server.silent, server.running = 1, True
+        order = ("-p", "anthropic", "-m", "claude-haiku-4-5", "--priority", "low", "--yes")
+        assert desk.batch("summarize", str(desk.documents), *order).status == 0
+        deadline = time.monotonic() + 20
+        while not server.created:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        kill_worker(desk)
+        server.end()
+        done = desk.batch("watch", "1")
+        assert (done.status, server.created) == (0, 1), done.error
+        job = desk.batch("show", "1", "--json").json
+        assert job["documents"]["done"] == 3
+        assert sorted(server.answered.values()) == [1, 1, 1]
+        assert {request.headers["x-api-key"] for request in server.requests} == {KEY}
 
 
 def test_where_everything_is_told(claude: Shell, loopback: Loopback) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anthropic
 import pytest
-from anthropic.types import message_create_params
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ValidationError
 
 from holychat.domain.chat import Role
 from holychat.domain.request import PromptMessage, ReplyRequest
@@ -20,10 +19,8 @@ from holychat.providers.message_types import encode_message_request
 from tests.providers.claudes import HI, ask_claude, claude, messages
 from tests.providers.tools import KEY
 from tests.support.loopback import Loopback, events_reply
+from tests.support.message_schema import check
 from tests.support.messages import message_stream, named, opened, refusal, started, text, trouble, whole_message
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def client(loopback: Loopback) -> anthropic.AsyncAnthropic:
@@ -119,20 +116,6 @@ async def test_both_take_an_error_event_for_an_error(loopback: Loopback) -> None
 
 
 # Bodies
-
-
-@with_config(ConfigDict(extra="forbid"))
-class _Body(message_create_params.MessageCreateParamsBase, total=False):
-    stream: bool
-
-
-_BODY: TypeAdapter[Any] = TypeAdapter(_Body)
-
-
-def check(body: Mapping[str, Any]) -> None:
-    """Hold a body against the official types. They have no temperature any more; version 2023-06-01 has."""
-    checked = _BODY.validate_python({name: value for name, value in body.items() if name != "temperature"})
-    list(checked["messages"])  # looked at no sooner than it is gone through
 
 
 requests = st.builds(
