@@ -1,4 +1,4 @@
-"""Finding a batch again that may have been created although nobody heard of it."""
+"""Finding again what may have arrived at a provider, or been created there, although nobody heard of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from holychat.domain.failures import Failure
-from holychat.errors import Outcome
+from holychat.errors import Outcome, RequestRefused
+from holychat.jobs.provider_batch.files import remote_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,6 +41,20 @@ class Search(NamedTuple):
     """One that is still worked at may be it."""
     untold: bool = False
     """One that has ended may be it, and its results cannot be had."""
+
+
+async def find_file(service: BatchService, mine: Submission) -> str:
+    """The id of a file of requests that arrived; "" where there is none, or the host lists no files."""
+    name = remote_name(mine.token)
+    try:
+        async with contextlib.aclosing(service.files()) as files:
+            async for file in files:
+                if file.name == name and file.size in (0, mine.bytes):
+                    return file.id
+    except RequestRefused as refused:
+        if refused.outcome is not Outcome.FATAL:
+            raise
+    return ""
 
 
 async def find_batch(service: BatchService, mine: Submission, known: Collection[str]) -> Search:

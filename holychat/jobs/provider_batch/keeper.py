@@ -12,7 +12,7 @@ from holychat.domain.batches import OPEN_SUBMISSIONS, BatchStatus, SubmissionSta
 from holychat.domain.failures import Failure
 from holychat.errors import CredentialError, HolychatError, Outcome, ProviderError, RequestRefused
 from holychat.jobs.provider_batch.files import remote_name
-from holychat.jobs.provider_batch.finding import UNCLEAR, UNTOLD, find_batch
+from holychat.jobs.provider_batch.finding import UNCLEAR, UNTOLD, find_batch, find_file
 from holychat.jobs.provider_batch.harvest import MOST_MISSES, Harvest
 from holychat.store import submissions
 
@@ -93,7 +93,7 @@ class Keeper:
         if self.unwanted or not await asyncio.to_thread(self._desk.files.has_requests, token):
             # Without its file it was never handed over.
             return await self._give_back()
-        found = "" if self._fresh or not self.service.has_files else await self._find_file()
+        found = "" if self._fresh else await find_file(self.service, self.submission)
         if not found:
             self._fresh = False
             self._uploads += 1
@@ -107,19 +107,6 @@ class Keeper:
             found = remote.id
         await self._write(lambda c, now: submissions.uploaded(c, self.submission.id, found, now))
         return 0.0
-
-    async def _find_file(self) -> str:
-        """A file that arrived although nobody heard of it; a host that lists no files gets it once more."""
-        name, size = remote_name(self.submission.token), self.submission.bytes
-        try:
-            async with contextlib.aclosing(self.service.files()) as files:
-                async for file in files:
-                    if file.name == name and file.size in (0, size):
-                        return file.id
-        except RequestRefused as refused:
-            if refused.outcome is not Outcome.FATAL:
-                raise
-        return ""
 
     async def _intend(self) -> float:
         mine = self.submission
