@@ -100,16 +100,16 @@ class MessageReader(Reader):
 
     def _read_block(self, block: Block) -> None:
         if block.type == "text" and block.text:
-            self._hear(TextDelta, block.text)
+            self._add(TextDelta, self._halves[TextDelta].join(block.text))
         elif block.type == "thinking" and block.thinking:
-            self._hear(ReasoningDelta, block.thinking)
+            self._add(ReasoningDelta, self._halves[ReasoningDelta].join(block.thinking))
 
     def _read_delta(self, kind: str, text: str | None, thinking: str | None) -> None:
         if kind == "text_delta" and text:
-            self._hear(TextDelta, text)
+            self._add(TextDelta, self._halves[TextDelta].join(text))
         elif kind == "thinking_delta" and thinking:
             self.patience = 0.0
-            self._hear(ReasoningDelta, thinking)
+            self._add(ReasoningDelta, self._halves[ReasoningDelta].join(thinking))
 
     def _count(self, counts: UsageCounts | None) -> None:
         if counts is None:

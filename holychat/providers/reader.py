@@ -127,11 +127,8 @@ class Reader:
             self.request_id = self._translator.say(str(body_id), 120)
         self._events.append(ReplyStarted(self.request_id, self.model, self.sent_at))
 
-    def _hear(self, kind: type[TextDelta | ReasoningDelta], text: str) -> None:
-        """More text or reasoning came."""
-        self._add(kind, self._halves[kind].join(text))
-
     def _add(self, kind: type[TextDelta | ReasoningDelta], text: str) -> None:
+        """More text or reasoning, its halves joined."""
         if not text:
             return
         self.begun = True

@@ -56,9 +56,9 @@ class ReplyReader(Reader):
         if delta is not None:
             text, reasoning = texts_of(delta)
             if reasoning:
-                self._hear(ReasoningDelta, reasoning)
+                self._add(ReasoningDelta, self._halves[ReasoningDelta].join(reasoning))
             if text:
-                self._hear(TextDelta, text)
+                self._add(TextDelta, self._halves[TextDelta].join(text))
         if choice.finish_reason:
             if choice.finish_reason == "error":
                 raise self._error(None)
