@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_PROVIDER = "holysheep"
+HOSTED = ("holysheep", "openai", "anthropic")
+"""Built-in providers whose address a variable of the environment may move, such as OPENAI_BASE_URL."""
 MAX_TEMPERATURE = 2
 """What chat completions allow; a larger one is refused by the server or gives noise."""
 MAX_TOKENS = 10_000_000
@@ -80,7 +82,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[providers.NAME]` table. Empty fields keep what is built in for that name."""
 
     kind: str = ""
-    """"openai" (chat completions) or "offline"."""
+    """"openai" (chat completions), "anthropic" (Messages) or "offline"."""
     base_url: str = ""
     model: str = ""
     key_env: str = ""
@@ -292,7 +294,7 @@ def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     if model := environ.get("HOLYCHAT_MODEL"):
         chat = msgspec.structs.replace(chat, model=model)
     providers = dict(settings.providers)
-    for name in ("holysheep", "openai"):
+    for name in HOSTED:
         if base_url := environ.get(f"{name.upper()}_BASE_URL"):
             own = providers.get(name, ProviderSettings())
             providers[name] = msgspec.structs.replace(own, base_url=base_url)

@@ -64,7 +64,7 @@ provider, 5 unreachable or server failure after retries, 6 reply cut short (what
 @click.argument("prompt", type=TEXT, required=False)
 @click.option("-m", "--model", type=TEXT, help="Any name that the provider knows.")
 @click.option(
-    "-p", "--provider", type=PROVIDER, metavar="NAME", help="holysheep, openai, local, offline or one of your own."
+    "-p", "--provider", type=PROVIDER, metavar="NAME", help="holysheep, openai, anthropic, local, offline or your own."
 )
 @click.option("-s", "--system", type=TEXT, help="Instructions that go before the conversation.")
 @click.option("-t", "--temperature", type=TEMPERATURE, metavar="NUMBER", help="0 to 2; 0: always the likeliest words.")

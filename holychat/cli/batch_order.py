@@ -99,7 +99,7 @@ _DOCUMENTS = (
 )
 _HOW = (
     click.option("-m", "--model", type=TEXT, help="Any name that the provider knows."),
-    click.option("-p", "--provider", type=PROVIDER, metavar="NAME", help="holysheep, openai, offline or your own."),
+    click.option("-p", "--provider", type=PROVIDER, metavar="NAME", help="openai, anthropic, offline … or your own."),
     click.option(
         "--priority", type=click.Choice([priority.value for priority in Priority]), default=Priority.MEDIUM.value,
         help="high: now; medium: minutes (default); low: hours, the cheapest way.",

@@ -131,7 +131,7 @@ def _row(known: KnownBatch) -> tuple[str, ...]:
         clean_line(batch.status, 40),
         f"{batch.completed + batch.failed:,} of {batch.total:,}",
         when(batch.created_s * 1000) if batch.created_s else "",
-        job if batch.token else "not of holychat",
+        job if batch.token or known.job_id is not None else "not of holychat",
     )
 
 
@@ -146,7 +146,7 @@ def _fields(known: KnownBatch) -> dict[str, Any]:
         "created": iso(batch.created_s * 1000) if batch.created_s else None,
         "window_ends": None if batch.expires_s is None else iso(batch.expires_s * 1000),
         "job": known.job_id,
-        "holychat": bool(batch.token),
+        "holychat": bool(batch.token) or known.job_id is not None,
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holychat.errors import UsageError
+from holychat.settings import HOSTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,7 +161,7 @@ def _providers(session: Session, written: Mapping[str, Any]) -> Iterator[Setting
         address_variable = f"{info.name.upper()}_BASE_URL"
         for name, value in (("kind", info.kind), ("base_url", info.base_url), ("model", info.model)):
             source = "config.toml" if own.get(name) else "built in"
-            if name == "base_url" and info.name in ("holysheep", "openai") and session.environ.get(address_variable):
+            if name == "base_url" and info.name in HOSTED and session.environ.get(address_variable):
                 source = address_variable
             yield Setting(section, name, value, source)
         yield Setting(section, "needs_key", info.needs_key, "config.toml" if "needs_key" in own else "built in")

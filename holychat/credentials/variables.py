@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 USUAL_VARIABLES = {
     "holysheep": "HOLYSHEEP_API_KEY",
     "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
     "webhook": "HOLYCHAT_WEBHOOK_SECRET",
 }
 """Variables of the built-in providers and of webhooks. No provider ever looks at the variable of another one."""

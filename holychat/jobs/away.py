@@ -127,10 +127,11 @@ class JobsAway(JobTemplates):
             CredentialError: There is no key.
         """
         known = await self._database.read(submissions.by_token)
+        by_batch = await self._database.read(lambda c: submissions.by_batch(c, provider))
         found: list[KnownBatch] = []
         async for batch in self._batch_service(provider).batches():
             job = known.get(batch.token)
-            found.append(KnownBatch(batch, None if job is None else job[0]))
+            found.append(KnownBatch(batch, by_batch.get(batch.id) if job is None else job[0]))
             if len(found) >= limit:
                 break
         return found

@@ -6,7 +6,7 @@ told by its outcome, as for replies. Whether a host has the service is asked, ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -122,6 +122,11 @@ class BatchService:
         headers: Those of a request, with the key, but without a content type.
     """
 
+    has_files: ClassVar[bool] = True
+    """Requests are handed over as a file, before the order, and a batch carries the token of its submission."""
+    probe_path: ClassVar[str] = "/batches?limit=1"
+    page: ClassVar[type[Any]] = _BatchPage
+
     def __init__(
         self, pool: HttpPool, translator: Translator, headers: Callable[[], Awaitable[Mapping[str, str]]]
     ) -> None:
@@ -133,7 +138,7 @@ class BatchService:
     async def is_offered(self) -> bool:
         """Ask whether the endpoint has a batch service; it costs nothing."""
         try:
-            await self._json("GET", "/batches?limit=1", shape=_BatchPage)
+            await self._json("GET", self.probe_path, shape=self.page)
         except (RequestRefused, ServerFault) as error:
             if error.status in _NOT_OFFERED:
                 return False
@@ -189,8 +194,14 @@ class BatchService:
             )
         return body.file()
 
-    async def create(self, file_id: str, token: str) -> RemoteBatch:
-        """Have the requests of an uploaded file worked at within 24 hours."""
+    async def create(self, file_id: str, token: str, content: Path) -> RemoteBatch:  # noqa: ARG002  # see `has_files`
+        """Have the requests of an uploaded file worked at within 24 hours.
+
+        Args:
+            file_id: The file's, where there is one at the provider.
+            token: Of the submission.
+            content: Where the file is on this machine, for a service that takes no files.
+        """
         order = {
             "input_file_id": file_id,
             "endpoint": ENDPOINT,
@@ -201,11 +212,11 @@ class BatchService:
 
     async def get(self, batch_id: str) -> RemoteBatch:
         """Where a batch stands."""
-        return (await self._json("GET", f"/batches/{_path(batch_id)}", shape=_BatchBody)).batch()
+        return (await self._json("GET", f"/batches/{as_path(batch_id)}", shape=_BatchBody)).batch()
 
     async def cancel(self, batch_id: str) -> RemoteBatch:
         """Ask for a batch to be ended; what is done by then is kept and charged."""
-        return (await self._json("POST", f"/batches/{_path(batch_id)}/cancel", shape=_BatchBody)).batch()
+        return (await self._json("POST", f"/batches/{as_path(batch_id)}/cancel", shape=_BatchBody)).batch()
 
     async def batches(self) -> AsyncGenerator[RemoteBatch, None]:
         """All batches of the account, newest first, as lazily as they are asked for."""
@@ -216,7 +227,11 @@ class BatchService:
                 yield body.batch()
             if not page.has_more or not page.data:
                 return
-            after = f"&after={_path(page.data[-1].id)}"
+            after = f"&after={as_path(page.data[-1].id)}"
+
+    async def token_of(self, batch: RemoteBatch) -> str | None:
+        """Which submission a batch belongs to; "": none of ours; None: it cannot be told, at least not yet."""
+        return batch.token
 
     async def files(self) -> AsyncGenerator[RemoteFile, None]:
         """All files of the account that belong to batches, both requests and results."""
@@ -229,23 +244,29 @@ class BatchService:
                     yield body.file()
                 if not page.has_more or not page.data:
                     break
-                after = f"&after={_path(page.data[-1].id)}"
+                after = f"&after={as_path(page.data[-1].id)}"
 
     async def download(self, file_id: str, target: Path) -> int:
         """Write a file of the provider to `target`, whole, and give its size in bytes."""
+        return await self._download(f"/files/{as_path(file_id)}/content", target)
+
+    async def delete_file(self, file_id: str) -> bool:
+        """Delete a file at the provider; False where it was gone already."""
+        return await self._delete(f"/files/{as_path(file_id)}")
+
+    async def _download(self, path: str, target: Path) -> int:
         exchange = Exchange(self._pool, self._translator, _SECONDS)
         try:
-            await exchange.open(await self._request("GET", f"/files/{_path(file_id)}/content"))
+            await exchange.open(await self._request("GET", path))
             with target.open("wb") as file:
                 return await exchange.save(file, _RESULTS_LIMIT)
         finally:
             await exchange.close()
 
-    async def delete_file(self, file_id: str) -> bool:
-        """Delete a file at the provider; False where it was gone already."""
+    async def _delete(self, path: str) -> bool:
         exchange = Exchange(self._pool, self._translator, _SECONDS)
         try:
-            await exchange.open(await self._request("DELETE", f"/files/{_path(file_id)}"))
+            await exchange.open(await self._request("DELETE", path))
         except RequestRefused as refused:
             if refused.status != 404:
                 raise
@@ -284,15 +305,15 @@ class BatchService:
         unreadable.status = raw.status
         raise unreadable
 
-    async def _request(self, method: str, path: str, **sent: Any) -> httpx.Request:
+    async def _request(
+        self, method: str, path: str, *, more: Mapping[str, str] | None = None, **sent: Any
+    ) -> httpx.Request:
+        """A request; `more` are further headers, the rest is what httpx takes."""
         client = await self._pool.client()
-        bare, _, query = path.partition("?")
-        url = self._pool.url(bare)
-        if query:
-            url = url.copy_merge_params(dict(pair.split("=", 1) for pair in query.split("&")))
-        return client.build_request(method, url, headers=await self._headers(), **sent)
+        headers = {**await self._headers(), **(more or {})}
+        return client.build_request(method, self._pool.url(path), headers=headers, **sent)
 
 
-def _path(name: str) -> str:
+def as_path(name: str) -> str:
     """An id as one part of a path: it comes from a server."""
     return quote(name, safe="")

@@ -40,10 +40,10 @@ class IdleClock:
         """The task got what it waited for, or gave up."""
         self._task = None
 
-    def restart(self) -> None:
-        """A payload came: the full time again, unless `allow` set an end."""
+    def restart(self, more: float = 0.0) -> None:
+        """A payload came: the full time again, and so many seconds more, unless `allow` set an end."""
         if not self._last:
-            self._deadline = self._loop.time() + self._seconds
+            self._deadline = self._loop.time() + self._seconds + more
 
     def change(self, seconds: float) -> None:
         """From now on this long from one payload to the next."""

@@ -15,20 +15,29 @@ if TYPE_CHECKING:
 _NO_CREDIT = frozenset(
     {
         "insufficient_quota", "insufficient_user_quota", "insufficient_balance", "insufficient_credits",
-        "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low",
+        "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low", "billing_error",
     }
 )  # fmt: skip
+_NO_CREDIT_TEXT = re.compile(
+    # Anthropic says both with a 400 and the type of any other bad request.
+    r"credit balance is too low|reached your specified (API|workspace API) usage limits",
+    re.IGNORECASE,
+)
 _NO_MODEL = frozenset({"model_not_found", "model_not_exist", "invalid_model", "model_not_available"})
 _NO_MODEL_TEXT = re.compile(
     r"model\b.{0,120}\b(not found|not exist|does not exist|unknown|no available)"
-    r"|(unknown|no such|invalid|not a valid) model\b|no available channel",
+    r"|(unknown|no such|invalid|not a valid) model\b|no available channel|^model: \S+$",
     re.IGNORECASE | re.DOTALL,
 )
-_TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|too many tokens|prompt is too long", re.IGNORECASE)
+_TOO_LONG = re.compile(r"context.{0,20}(length|window|size|limit)|too many tokens|prompt is too long", re.IGNORECASE)
 _STATUSES = (
     (401, {"invalid_api_key", "authentication_error", "unauthenticated"}),
+    (403, {"permission_error"}),
+    (404, {"not_found_error"}),
+    (413, {"request_too_large"}),
     (429, {"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted"}),
     (503, {"overloaded_error", "unavailable", "service_unavailable"}),
+    (504, {"timeout_error"}),
     (400, {"invalid_request_error", "context_length_exceeded", "content_filter", "invalid_argument"}),
 )
 
@@ -87,7 +96,7 @@ class WireTrouble:
     @property
     def says_no_credit(self) -> bool:
         """The account is empty, whatever the status is."""
-        return bool(self.codes & _NO_CREDIT)
+        return bool(self.codes & _NO_CREDIT) or bool(_NO_CREDIT_TEXT.search(self.message))
 
     @property
     def says_too_long(self) -> bool:

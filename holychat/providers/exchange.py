@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from holychat.errors import ProviderError
 from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginning, read_whole
 from holychat.providers.clock import IdleClock
-from holychat.providers.reply import ReplyReader
+from holychat.providers.reader import Reader
 from holychat.providers.sse import EventReader, media_type
 from holychat.providers.whole import raw_reply
-from holychat.providers.wire_types import WireError, decode_completion, decode_models
+from holychat.providers.wire_types import WireError, decode_models
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
@@ -49,16 +49,25 @@ _DRAIN_LIMIT = 64 * 1024
 
 
 class Exchange:
-    """Open it, read it in one way, close it."""
+    """Open it, read it in one way, close it.
 
-    def __init__(self, pool: HttpPool, translator: Translator, idle_seconds: float) -> None:
+    Args:
+        pool: The connections.
+        translator: Makes the errors.
+        idle_seconds: How long to wait for a payload.
+        reader: Reads the reply, where it is to be a stream; else nothing is read.
+    """
+
+    def __init__(
+        self, pool: HttpPool, translator: Translator, idle_seconds: float, reader: Reader | None = None
+    ) -> None:
         self._pool = pool
         self._translator = translator
         self._idle = idle_seconds
         self._clock = IdleClock(idle_seconds)
         self._response: httpx.Response | None = None
         self._raw: AsyncIterator[bytes] | None = None
-        self._reader = ReplyReader(translator, "")
+        self._reader = Reader(translator, "") if reader is None else reader
         self._events: EventReader | None = None
         self._body: BodyReader | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -121,7 +130,7 @@ class Exchange:
         return [self._reader.finish()]
 
     async def drain(self) -> None:
-        """Read the little that may follow [DONE], so that the connection can be used again."""
+        """Read the little that may follow the last event, so that the connection can be used again."""
         if self._raw is None or not self._reader.done:
             return
         self._clock.stop()
@@ -180,9 +189,9 @@ class Exchange:
     async def _run(self, work: Awaitable[_T]) -> _T:
         import httpx
 
-        self._clock.restart()
-        self._clock.watch()
         reader = self._reader
+        self._clock.restart(reader.patience)
+        self._clock.watch()
         trouble: ProviderError
         try:
             return await work
@@ -190,7 +199,8 @@ class Exchange:
             if not self._clock.was_it():
                 raise
             if self._sent:
-                trouble = self._translator.idle(self._idle, begun=reader.begun, request_id=reader.request_id)
+                waited = self._idle + reader.patience
+                trouble = self._translator.idle(waited, begun=reader.begun, request_id=reader.request_id)
             else:
                 trouble = self._translator.transport(httpx.ConnectTimeout(""), begun=False)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
@@ -240,7 +250,7 @@ class Exchange:
             if reader.finish_reason is not None:
                 self._clock.allow(_AFTER_FINISH)
             elif payload:
-                self._clock.restart()
+                self._clock.restart(reader.patience)
             elif len(piece) == PIECE:
                 await asyncio.sleep(0)  # much data and nothing in it must not hold up everyone else
 
@@ -259,11 +269,8 @@ class Exchange:
             raise self._translator.not_a_reply(
                 response, media, await self._beginning(min(self._idle / 2, _ERROR_SECONDS))
             )
-        await self._read_at_once()
+        self._reader.read_whole(await self._json_body())
         return False
-
-    async def _read_at_once(self) -> None:
-        self._reader.read_at_once(decode_completion(await self._json_body()))
 
     async def _read_raw(self) -> RawReply:
         response = self._response

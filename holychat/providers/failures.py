@@ -7,6 +7,7 @@ an error; web pages are never quoted.
 from __future__ import annotations
 
 import http
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _REQUEST_IDS = ("x-request-id", "request-id", "x-generation-id")
 _QUOTE = 300
+_TEMPERATURE = re.compile(r"\btemperature\b", re.IGNORECASE)
 
 
 class _Verdict(NamedTuple):
@@ -119,6 +121,7 @@ class Translator:
         """The error for an error object in place of a reply or, when `begun`, in the middle of one."""
         trouble = WireTrouble.of(value)
         said = self.say(trouble.message) or "no reason was given"
+        request_id = request_id or self.say(trouble.request_id, 120)
         verdict = self._judge(trouble.likely_status, trouble)
         if begun:
             title = f"{self.name} broke the reply off: {said}"
@@ -176,8 +179,16 @@ class Translator:
         if status == 413 or trouble.says_too_long:
             return "The conversation or its attachments are too long for the model. Shorten them or start a new chat."
         if status in (404, 405):
-            return f"Check base_url in [providers.{self.name}]: it usually ends in /v1."
+            return self._address_hint()
+        if status == 400 and _TEMPERATURE.search(trouble.message):
+            return "The model does not take the temperature that is set: leave it out, or set another one."
         return "Sending the same again will not help: change the message, the model or the options."
+
+    def _address_hint(self) -> str:
+        where = f"Check base_url in [providers.{self.name}]"
+        if self._info.kind == "anthropic":
+            return f"{where}: behind it come /v1/messages and /v1/models."
+        return f"{where}: it usually ends in /v1."
 
     def _key_hint(self) -> str:
         return f"`holychat keys set {self.name}` stores another key."
@@ -228,7 +239,7 @@ class Translator:
             what = "an empty body"
         return self.broken(
             f"{self.name} answered with {what} in place of a reply (HTTP {response.status_code})",
-            f"Check base_url in [providers.{self.name}]: it usually ends in /v1.",
+            self._address_hint(),
             request_id=self.request_id(response.headers),
             status=response.status_code,
             retryable=False,

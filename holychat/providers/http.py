@@ -113,11 +113,13 @@ class HttpPool:
             await client.aclose()
 
     def url(self, path: str) -> httpx.URL:
-        """The address of `path` under the base address. Only after `client()`."""
+        """The address of `path`, which may have a query, under the base address. Only after `client()`."""
         import httpx
 
         base = httpx.URL(self._base_url)
-        return base.copy_with(path=base.path.rstrip("/") + path)
+        path, _, query = path.partition("?")
+        url = base.copy_with(path=base.path.rstrip("/") + path)
+        return url.copy_merge_params(dict(pair.split("=", 1) for pair in query.split("&"))) if query else url
 
     def _build(self) -> httpx.AsyncClient:
         from http.cookiejar import CookieJar, DefaultCookiePolicy

@@ -1,4 +1,4 @@
-"""All providers of this installation: the four that are built in and those of config.toml."""
+"""All providers of this installation: the five that are built in and those of config.toml."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from holychat.log import Masker
     from holychat.providers.base import Provider
     from holychat.providers.batch_service import BatchService
-    from holychat.providers.openai import OpenAIProvider
+    from holychat.providers.endpoint import Endpoint
     from holychat.settings import ProviderSettings, Settings
 
 BUILT_IN = (
     ProviderInfo("holysheep", "openai", "https://api.holysheep.ai/v1", "deepseek-v3.2", needs_key=True),
     ProviderInfo("openai", "openai", "https://api.openai.com/v1", "gpt-4.1", needs_key=True),
+    ProviderInfo("anthropic", "anthropic", "https://api.anthropic.com", "claude-sonnet-5-5", needs_key=True),
     ProviderInfo("local", "openai", "", "", needs_key=False),
     ProviderInfo("offline", "offline", "", "extractive", needs_key=False),
 )
 _OFFLINE_URL = "https://offline.invalid/v1"
 """Where requests to the offline provider are addressed; nothing resolves it, its transport answers in the process."""
-KINDS = ("openai", "offline")
+KINDS = ("openai", "anthropic", "offline")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 
 
@@ -65,7 +66,7 @@ class ProviderRegistry:
         self._local_servers = local_servers
         self._infos = _merged(settings)
         self._built: dict[str, Provider] = {}
-        self._batching: dict[str, OpenAIProvider] = {}
+        self._batching: dict[str, Endpoint] = {}
 
     def infos(self) -> tuple[ProviderInfo, ...]:
         """All providers: the default one first, then the built-in ones, then those of config.toml by name."""
@@ -161,10 +162,24 @@ class ProviderRegistry:
             return build(info)
         return LocalProvider(info, build, self.find_local, self._local_servers)
 
-    def _build(
-        self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None
-    ) -> OpenAIProvider:
+    def _build(self, info: ProviderInfo, secret: Secret | None = None, connections: int | None = None) -> Endpoint:
         """A provider that uses `secret`; None: what the ladder has, found anew for each request."""
+        # Bound to this provider's own info: no other provider's rung can ever be asked here.
+        key = secret or partial(self._key, info)
+        on_rejected = partial(self._keychain.reject, info.name) if secret is None else None
+        network, masker = self._settings.network, self._masker
+        if info.kind == "anthropic":
+            from holychat.providers.anthropic import AnthropicProvider
+
+            return AnthropicProvider(
+                info,
+                key=key,
+                on_rejected=on_rejected,
+                network=network,
+                masker=masker,
+                connections=connections,
+                context_window=partial(self._context_window, info.name),
+            )
         from holychat.providers.openai import OpenAIProvider
 
         transport: httpx.AsyncBaseTransport | None = None
@@ -176,14 +191,18 @@ class ProviderRegistry:
             info = dataclasses.replace(info, base_url=_OFFLINE_URL)
         return OpenAIProvider(
             info,
-            # Bound to this provider's own info: no other provider's rung can ever be asked here.
-            key=secret or partial(self._key, info),
-            on_rejected=partial(self._keychain.reject, info.name) if secret is None else None,
-            network=self._settings.network,
-            masker=self._masker,
+            key=key,
+            on_rejected=on_rejected,
+            network=network,
+            masker=masker,
             transport=transport,
             connections=connections,
         )
+
+    def _context_window(self, name: str, model: str) -> int | None:
+        from holychat.catalog.prices import PriceBook
+
+        return PriceBook(self._settings.prices).context_window(model, name)
 
     def _key(self, info: ProviderInfo) -> Secret | None:
         return self._keychain.require_now(info).secret
@@ -205,11 +224,11 @@ def _configured(name: str, own: ProviderSettings, built_in: ProviderInfo | None)
         raise SettingsError(f"{table}: that name belongs to the secret of webhooks", "Give the provider another one.")
     kind = own.kind or (built_in.kind if built_in else "openai")
     if kind not in KINDS:
-        raise SettingsError(f'{table}: kind is "{clean_line(kind, 40)}", it can be "openai" or "offline"')
+        raise SettingsError(f'{table}: kind is "{clean_line(kind, 40)}", it can be "openai", "anthropic" or "offline"')
     base_url = (own.base_url or (built_in.base_url if built_in else "")).strip().rstrip("/")
     if base_url:
         _check_url(table, base_url)
-    elif kind == "openai" and built_in is None:
+    elif kind != "offline" and built_in is None:
         raise SettingsError(f"{table} needs a base_url", 'For example base_url = "http://127.0.0.1:11434/v1".')
     model = own.model or (built_in.model if built_in else "") or ("extractive" if kind == "offline" else "")
     return ProviderInfo(name, kind, base_url, model, _needs_key(own, built_in, kind, base_url))
@@ -223,7 +242,7 @@ def _needs_key(own: ProviderSettings, built_in: ProviderInfo | None, kind: str, 
         return True
     if built_in is not None and built_in.kind == kind:
         return built_in.needs_key
-    return kind == "openai" and not is_loopback(base_url)
+    return kind != "offline" and not is_loopback(base_url)
 
 
 def _check_url(table: str, url: str) -> None:

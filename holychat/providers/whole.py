@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from holychat.domain.request import RawReply
 from holychat.providers.limits import rate_limits
+from holychat.providers.messages import MessageReader
 from holychat.providers.reply import ReplyReader
 from holychat.providers.sse import media_type
 from holychat.providers.wire_types import WireError, decode_completion
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from holychat.domain.request import Reply
     from holychat.errors import ProviderError
     from holychat.providers.failures import Translator
+    from holychat.providers.reader import Reader
+
+_WIRES: tuple[type[Reader], ...] = (ReplyReader, MessageReader)
 
 
 def raw_reply(
@@ -71,19 +75,23 @@ def refusal_of(translator: Translator, status: int, body: bytes, request_id: str
     return _error_in(translator, raw) if b'"error"' in body else None
 
 
-def read_reply(translator: Translator, raw: RawReply) -> Reply:
+def read_reply(translator: Translator, raw: RawReply, wire: type[Reader] = ReplyReader) -> Reply:
     """The reply that an answer holds.
+
+    An answer that is not of the wire it is said to be of is read by another one: it may be older than the settings.
 
     Raises:
         ProviderError: It holds none.
     """
-    reader = ReplyReader(translator, raw.request_id)
-    try:
-        reader.read_at_once(decode_completion(raw.body))
-    except WireError as error:
-        problem = str(error)
-    else:
-        return reader.reply()
+    problem = ""
+    for known in (wire, *(other for other in _WIRES if other is not wire)):
+        reader = known(translator, raw.request_id)
+        try:
+            reader.read_whole(raw.body)
+        except WireError as error:
+            problem = problem or str(error)
+        else:
+            return reader.reply()
     raise translator.unreadable(problem, raw.request_id)
 
 

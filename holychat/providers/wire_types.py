@@ -170,7 +170,7 @@ def decode_completion(data: str | bytes) -> Completion:
     Raises:
         WireError: It is not JSON, not an object, or a field has a wrong type.
     """
-    return _decode(_COMPLETION, data)
+    return decode(_COMPLETION, data)
 
 
 def decode_models(data: bytes) -> list[ModelEntry]:
@@ -179,11 +179,16 @@ def decode_models(data: bytes) -> list[ModelEntry]:
     Raises:
         WireError: It is not JSON, no list, or a field has a wrong type.
     """
-    models = _decode(_MODELS, data)
+    models = decode(_MODELS, data)
     return models if isinstance(models, list) else models.data or []
 
 
-def _decode(form: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+def decode(form: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
+    """Some JSON as what the decoder makes of it. Text in it may hold halves of surrogate pairs.
+
+    Raises:
+        WireError: It is not JSON, or a field has a wrong type.
+    """
     try:
         return form.decode(data)
     except msgspec.ValidationError as error:
@@ -218,9 +223,9 @@ def usage_of(body: object) -> Usage:
     Args:
         body: What stands under `usage`, anything at all.
     """
-    found = [_at(body, path) for path in _COUNTS]
-    given, made, cached, cache_hit, reasoning = (_count(value) for value in found)
-    odd = any(value is not None and _count(value) is None for value in found)
+    found = [value_at(body, path) for path in _COUNTS]
+    given, made, cached, cache_hit, reasoning = (token_count(value) for value in found)
+    odd = any(value is not None and token_count(value) is None for value in found)
     return Usage(given, made, cache_hit if cached is None else cached, reasoning, estimated=odd)
 
 
@@ -234,13 +239,15 @@ _COUNTS = (
 """Where the counts stand."""
 
 
-def _at(value: object, path: tuple[str, ...]) -> object:
+def value_at(value: object, path: tuple[str, ...]) -> object:
+    """What stands at a path of names in decoded JSON; None: nothing."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def _count(value: object) -> int | None:
+def token_count(value: object) -> int | None:
+    """A number of tokens that can be true, or None."""
     # JSON does not tell 12.0 from 12.
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -101,6 +101,12 @@ def by_token(connection: Connection) -> dict[str, tuple[int, SubmissionState]]:
     return {token: (job_id, SubmissionState(state)) for token, job_id, state in rows}
 
 
+def by_batch(connection: Connection, provider: str) -> dict[str, int]:
+    """The job of every batch that is known to be at a provider, by the number it has there."""
+    known = "SELECT batch_id, job_id FROM submissions WHERE provider = ? AND batch_id != ''"
+    return dict(connection.execute(known, (provider,)))
+
+
 def any_open(connection: Connection) -> bool:
     """Whether something is still to be done for some submission."""
     return connection.execute(f"SELECT 1 FROM submissions WHERE state IN ({_OPEN}) LIMIT 1").get is not None  # noqa: S608
@@ -152,7 +158,7 @@ def created(connection: Connection, submission_id: int, batch: RemoteBatch, next
     connection.execute(
         """
         UPDATE submissions SET state = 'created', batch_id = ?, remote_status = ?, expires_ms = ?, poll_ms = ?,
-            polls = 0
+            polls = 0, failure = NULL
         WHERE id = ? AND state = 'create_intent'
         """,
         (storable(batch.id), storable(batch.status), _ms(batch.expires_s), next_ms, submission_id),

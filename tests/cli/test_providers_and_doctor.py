@@ -51,6 +51,16 @@ def test_a_list_that_is_none_is_5_and_nothing_is_said_of_bills(
     assert "billed" not in done.error
 
 
+def test_models_of_anthropic_are_asked_for_with_its_own_key(shell: Shell, loopback: Loopback) -> None:
+    shell.set(ANTHROPIC_BASE_URL=loopback.url, ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY="sk-of-openai")
+    loopback.models("claude-sonnet-5-5", "claude-haiku-4-5-20251001")
+    models = shell.run("models", "-p", "anthropic", "--json").json
+    assert [model["usd_per_million"]["output"] for model in models] == [5.0, 10.0]
+    (request,) = loopback.requests
+    assert (request.path, request.query, request.headers["x-api-key"]) == ("/v1/models", "limit=1000", KEY)
+    assert "authorization" not in request.headers
+
+
 def test_models_of_a_provider_without_a_key_are_3(shell: Shell) -> None:
     assert shell.run("models", "-p", "openai").status == 3
     assert shell.run("models", "-p", "nosuch").status == 2
@@ -62,8 +72,9 @@ def test_providers_have_the_default_first(shell: Shell, private_environment: Pat
     config.parent.mkdir(parents=True)
     config.write_text('[chat]\nprovider = "mine"\n[providers.mine]\nbase_url = "http://127.0.0.1:1/v1"\n')
     found = shell.run("providers", "--json").json
-    assert [provider["name"] for provider in found] == ["mine", "holysheep", "openai", "local", "offline"]
-    assert [provider["default"] for provider in found] == [True, False, False, False, False]
+    names = [provider["name"] for provider in found]
+    assert names == ["mine", "holysheep", "openai", "anthropic", "local", "offline"]
+    assert [provider["name"] for provider in found if provider["default"]] == ["mine"]
     assert shell.run("providers").text.splitlines()[0].split()[:3] == ["*", "mine", "http://127.0.0.1:1/v1"]
 
 
@@ -87,8 +98,9 @@ def test_doctor_tells_which_provider_answers(connected: Shell, loopback: Loopbac
     found = verdicts(connected)
     assert found["holysheep"] == ("ok", "answers; 2 models")
     assert found["offline"][0] == "ok"
-    assert found["openai"][0] == "note"
-    assert "key" in found["openai"][1]
+    for name in ("openai", "anthropic"):
+        assert found[name][0] == "note"
+        assert f"keys set {name}" in found[name][1]
 
 
 def test_doctor_calls_a_rejected_key_a_problem_and_does_not_show_it(connected: Shell, loopback: Loopback) -> None:

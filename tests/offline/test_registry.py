@@ -38,13 +38,14 @@ def registry_of(
 # Which there are
 
 
-def test_four_providers_are_built_in_and_the_default_one_comes_first() -> None:
-    assert [info.name for info in registry_of().infos()] == ["holysheep", "openai", "local", "offline"]
+def test_five_providers_are_built_in_and_the_default_one_comes_first() -> None:
+    assert [info.name for info in registry_of().infos()] == ["holysheep", "openai", "anthropic", "local", "offline"]
     assert registry_of('[chat]\nprovider = "local"').infos()[0].name == "local"
-    holysheep, openai, local, offline = registry_of().infos()
+    holysheep, openai, anthropic, local, offline = registry_of().infos()
     assert (holysheep.base_url, holysheep.model) == ("https://api.holysheep.ai/v1", "deepseek-v3.2")
     assert (openai.base_url, openai.model) == ("https://api.openai.com/v1", "gpt-4.1")
-    assert [info.needs_key for info in (holysheep, openai, local, offline)] == [True, True, False, False]
+    assert (anthropic.base_url, anthropic.model) == ("https://api.anthropic.com", "claude-sonnet-5-5")
+    assert [info.needs_key for info in (holysheep, openai, anthropic, local, offline)] == [True] * 3 + [False] * 2
 
 
 def test_settings_change_a_built_in_provider_field_by_field() -> None:
@@ -55,16 +56,23 @@ def test_settings_change_a_built_in_provider_field_by_field() -> None:
 
 
 def test_the_environment_moves_the_hosted_ones(tmp_path: Path) -> None:
-    environ = {"HOLYSHEEP_BASE_URL": "https://sheep.example/v1", "OPENAI_BASE_URL": "https://ai.example/v1"}
+    environ = {
+        "HOLYSHEEP_BASE_URL": "https://sheep.example/v1",
+        "OPENAI_BASE_URL": "https://ai.example/v1",
+        "ANTHROPIC_BASE_URL": "https://ant.example",
+    }
     registry = registry_of(load_settings(tmp_path / "none.toml", environ))
     assert registry.info("holysheep").base_url == "https://sheep.example/v1"
     assert registry.info("openai").base_url == "https://ai.example/v1"
+    assert registry.info("anthropic").base_url == "https://ant.example"
 
 
 @pytest.mark.parametrize(
     ("table", "needs_key"),
     [
         ('base_url = "https://llm.example/v1"', True),
+        ('kind = "anthropic"\nbase_url = "https://llm.example"', True),
+        ('kind = "anthropic"\nbase_url = "http://localhost:9"', False),
         ('base_url = "https://llm.example/v1"\nneeds_key = false', False),
         ('base_url = "http://localhost:9/v1"', False),
         ('base_url = "http://[::1]:9/v1"', False),
@@ -80,6 +88,7 @@ def test_a_configured_provider_needs_a_key_unless_it_is_on_this_machine(table: s
     ("toml", "said"),
     [
         ('[providers.mine]\nmodel = "m"', "needs a base_url"),
+        ('[providers.mine]\nkind = "anthropic"', "needs a base_url"),
         ('[providers.mine]\nbase_url = "ftp://llm.example"', "not an http"),
         ('[providers.mine]\nbase_url = "llm.example/v1"', "not an http"),
         ('[providers.mine]\nbase_url = "https://me:secret@llm.example/v1"', "user name or password"),
@@ -99,7 +108,7 @@ def test_a_table_that_cannot_be_used_is_an_error_that_names_it(toml: str, said: 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         registry_of().info("holyship\x1b[31m")
-    assert "holysheep, openai, local, offline" in caught.value.hint
+    assert "holysheep, openai, anthropic, local, offline" in caught.value.hint
     assert "\x1b" not in str(caught.value)
 
 

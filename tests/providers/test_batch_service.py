@@ -45,7 +45,7 @@ async def test_a_file_goes_out_and_its_answers_come_back(server: BatchServer, tm
     service = asked.batches()
     assert await service.is_offered()
     file = await service.upload("holychat-token.jsonl", requests_file(tmp_path, "a", "b", "c"))
-    batch = await service.create(file.id, "token")
+    batch = await service.create(file.id, "token", tmp_path)
     assert (batch.token, batch.input_file_id) == ("token", file.id)
     ended = await service.get(batch.id)
     assert (ended.status, ended.has_ended) == ("completed", True)
@@ -98,7 +98,7 @@ async def test_an_answer_that_never_comes_leaves_the_fate_open(server: BatchServ
     assert torn.value.outcome is Outcome.AMBIGUOUS
     (file,) = [file async for file in service.files()]
     with pytest.raises(ProviderError) as torn:
-        await service.create(file.id, "token")
+        await service.create(file.id, "token", tmp_path)
     assert torn.value.outcome is Outcome.AMBIGUOUS
     assert [batch.token async for batch in service.batches()] == ["token"]
     await asked.aclose()
@@ -111,7 +111,7 @@ async def test_a_refusal_says_that_nothing_was_taken_on(server: BatchServer, tmp
         await asked.batches().upload("f.jsonl", requests_file(tmp_path, "a"))
     assert refused.value.outcome is Outcome.REFUSED
     with pytest.raises(RequestRefused):
-        await asked.batches().create("file-nowhere", "token")
+        await asked.batches().create("file-nowhere", "token", tmp_path)
     await asked.aclose()
 
 
@@ -119,7 +119,7 @@ async def test_a_rejected_file_says_why(server: BatchServer, tmp_path: Path) -> 
     server.plan = Plan(outcome="failed", failed_code="token_limit_exceeded")
     asked = provider(server.base_url)
     file = await asked.batches().upload("f.jsonl", requests_file(tmp_path, "a"))
-    batch = await asked.batches().create(file.id, "token")
+    batch = await asked.batches().create(file.id, "token", tmp_path)
     assert (batch.status, batch.errors) == ("failed", (("token_limit_exceeded", "The file was rejected.", 1),))
     await asked.aclose()
 
@@ -129,7 +129,7 @@ async def test_a_cancelled_batch_keeps_what_was_done(server: BatchServer, tmp_pa
     asked = provider(server.base_url)
     service = asked.batches()
     file = await service.upload("f.jsonl", requests_file(tmp_path, "a", "b"))
-    batch = await service.create(file.id, "token")
+    batch = await service.create(file.id, "token", tmp_path)
     assert (await service.cancel(batch.id)).status == "cancelling"
     deadline = time.monotonic() + 10
     while not (ended := await service.get(batch.id)).has_ended:

@@ -16,6 +16,7 @@ from holychat.settings import NetworkSettings
 
 if TYPE_CHECKING:
     from holychat.domain.usage import Usage
+    from holychat.providers.endpoint import Endpoint
 
 KEY = "sk-test-4fQ9zT7bWx1LrN5cVy8KpHd2Mj6GsAe3"
 REQUEST = ReplyRequest("test-model", (PromptMessage(Role.USER, "Hi"),))
@@ -66,7 +67,7 @@ class Outcome:
         return last.finish_reason if isinstance(last, TurnFinished) else None
 
 
-async def outcome_of(asked: OpenAIProvider, request: ReplyRequest = REQUEST) -> Outcome:
+async def outcome_of(asked: Endpoint, request: ReplyRequest = REQUEST) -> Outcome:
     outcome = Outcome()
     try:
         async with aclosing(asked.stream(request)) as events:

@@ -21,7 +21,7 @@ from holychat.store import ledger_jobs, submissions
 from holychat.store.ledger import write_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from holychat.domain.batches import Submission
     from holychat.domain.jobs import Job
@@ -198,6 +198,10 @@ class ProviderBatches:
     async def job(self, job_id: int) -> Job | None:
         """The job as it stands; None where it is deleted."""
         return (await self._database.read(lambda c: ledger_jobs.by_number(c, [job_id]))).get(job_id)
+
+    async def known_batches(self, provider: str) -> Collection[str]:
+        """Batches at a provider that are known to be of some submission."""
+        return await self._database.read(lambda c: submissions.by_batch(c, provider))
 
     async def under_way(self, submission_id: int, item_ids: Sequence[int] | None = None) -> list[submissions.UnderWay]:
         """Items that a batch decides about."""

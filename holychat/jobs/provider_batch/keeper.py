@@ -12,6 +12,7 @@ from holychat.domain.batches import OPEN_SUBMISSIONS, BatchStatus, SubmissionSta
 from holychat.domain.failures import Failure
 from holychat.errors import CredentialError, HolychatError, Outcome, ProviderError, RequestRefused
 from holychat.jobs.provider_batch.files import remote_name
+from holychat.jobs.provider_batch.finding import UNCLEAR, UNTOLD, find_batch, find_file
 from holychat.jobs.provider_batch.harvest import MOST_MISSES, Harvest
 from holychat.store import submissions
 
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
 
     from holychat.domain.batches import RemoteBatch, Submission
     from holychat.jobs.provider_batch.desk import ProviderBatches
-    from holychat.jobs.provider_batch.ingest import Fates
     from holychat.providers.batch_service import BatchService
     from holychat.store.database import Connection
-    from holychat.store.submissions import UnderWay
 
 _log = logging.getLogger(__name__)
 
-_EARLIER_S = 3600
-"""How far the provider's clock may be behind ours, when its batches are looked through."""
 _SLOWER = 1.5
 _GONE = Failure(
     "BatchGone",
@@ -96,7 +93,7 @@ class Keeper:
         if self.unwanted or not await asyncio.to_thread(self._desk.files.has_requests, token):
             # Without its file it was never handed over.
             return await self._give_back()
-        found = "" if self._fresh else await self._find_file()
+        found = "" if self._fresh else await find_file(self.service, self.submission)
         if not found:
             self._fresh = False
             self._uploads += 1
@@ -111,21 +108,12 @@ class Keeper:
         await self._write(lambda c, now: submissions.uploaded(c, self.submission.id, found, now))
         return 0.0
 
-    async def _find_file(self) -> str:
-        """A file that arrived although nobody heard of it; a host that lists no files gets it once more."""
-        name, size = remote_name(self.submission.token), self.submission.bytes
-        try:
-            async with contextlib.aclosing(self.service.files()) as files:
-                async for file in files:
-                    if file.name == name and file.size in (0, size):
-                        return file.id
-        except RequestRefused as refused:
-            if refused.outcome is not Outcome.FATAL:
-                raise
-        return ""
-
     async def _intend(self) -> float:
-        if self.unwanted or await self._desk.is_unwanted(self.submission.id):
+        mine = self.submission
+        needs_file = not self.service.has_files
+        if needs_file and not await asyncio.to_thread(self._desk.files.has_requests, mine.token):
+            return await self._give_back()
+        if self.unwanted or await self._desk.is_unwanted(mine.id):
             return await self._give_back()
         await self._move(SubmissionState.CREATE_INTENT)
         self._fresh = True
@@ -137,7 +125,8 @@ class Keeper:
         self._fresh = False
         self._absent_since = None
         try:
-            batch = await self.service.create(self.submission.input_file_id, self.submission.token)
+            content = self._desk.files.requests(self.submission.token)
+            batch = await self.service.create(self.submission.input_file_id, self.submission.token, content)
         except ProviderError as error:
             if error.outcome in (Outcome.NEVER_SENT, Outcome.REFUSED, Outcome.AUTH):
                 await self._move(SubmissionState.FILE_UPLOADED)
@@ -159,29 +148,27 @@ class Keeper:
 
     async def _adopt(self) -> float:
         """A batch may have been created that nobody heard of: find it, or be sure that there is none."""
-        if (batch := await self._find_batch()) is not None:
+        bounds = self._desk.bounds
+        known = await self._desk.known_batches(self.submission.provider)
+        search = await find_batch(self.service, self.submission, known)
+        if search.batch is not None:
             _log.info("Batch of job %d was created before and is taken up again", self.submission.job_id)
-            return await self._created(batch)
+            return await self._created(search.batch)
+        self._misses = self._misses + 1 if search.untold else 0
+        if self._misses >= MOST_MISSES and not search.at_work:
+            return await self._leave_in_doubt(UNTOLD)
+        if search.at_work or search.untold:
+            pause, self._absent_since = bounds.longest_poll_seconds, None
+            next_ms = time.time_ns() // 1_000_000 + round(pause * 1000)
+            await self._write(lambda c, _: submissions.later(c, self.submission.id, next_ms, UNCLEAR))
+            return pause
         now = asyncio.get_running_loop().time()
         if self._absent_since is None:
             self._absent_since = now
-        grace = self._desk.bounds.grace_seconds
-        if (left := self._absent_since + grace - now) > 0:
-            return min(left, max(grace / 4, 0.05))
+        if (left := self._absent_since + bounds.grace_seconds - now) > 0:
+            return min(left, max(bounds.grace_seconds / 4, 0.05))
         await self._move(SubmissionState.FILE_UPLOADED)
         return 0.0
-
-    async def _find_batch(self) -> RemoteBatch | None:
-        mine = self.submission
-        earliest = mine.created_ms // 1000 - _EARLIER_S
-        async with contextlib.aclosing(self.service.batches()) as batches:
-            async for batch in batches:
-                # Nobody else knows the number of our file.
-                if batch.token == mine.token or batch.input_file_id == mine.input_file_id:
-                    return batch
-                if batch.created_s and batch.created_s < earliest:
-                    return None
-        return None
 
     async def _created(self, batch: RemoteBatch) -> float:
         pause = self._desk.bounds.poll_seconds
@@ -201,8 +188,7 @@ class Keeper:
             self._misses += refused.status == 404
             if self._misses < MOST_MISSES:
                 raise
-            await self._harvest.settle_all(self.submission, self._gone)
-            return await self._over(SubmissionState.REFUSED, _GONE)
+            return await self._leave_in_doubt(_GONE)
         if batch.status == BatchStatus.FAILED and not (batch.output_file_id or batch.error_file_id):
             codes = {code for code, _, _ in batch.errors}
             return await self._reject(self.service.rejection(batch), too_much="token_limit_exceeded" in codes)
@@ -248,8 +234,11 @@ class Keeper:
             await self._harvest.settle_all(self.submission, lambda fates, item: fates.failed(item, job_id, failure))
         return await self._over(SubmissionState.REFUSED, failure)
 
-    def _gone(self, fates: Fates, item: UnderWay) -> None:
-        self._harvest.doubt(self.submission, fates, item, _GONE)
+    async def _leave_in_doubt(self, failure: Failure) -> float:
+        """Nobody can tell what became of any of it."""
+        mine = self.submission
+        await self._harvest.settle_all(mine, lambda fates, item: self._harvest.doubt(mine, fates, item, failure))
+        return await self._over(SubmissionState.REFUSED, failure)
 
     async def _over(self, state: SubmissionState, failure: Failure | None = None) -> float:
         await self._write(lambda c, now: submissions.over(c, self.submission.id, state, now, failure))

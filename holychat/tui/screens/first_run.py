@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holychat.services import Services
 
 _CHOOSE = "↑↓ choose · Enter goes on · Esc decides later"
-_PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI"}
+_PROPER_NAMES = {"holysheep": "HolySheep", "openai": "OpenAI", "anthropic": "Anthropic"}
 
 
 class FirstRunScreen(Dialog[ChatOptions]):
@@ -73,6 +73,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
         local = "looking for Ollama, llama.cpp, LM Studio and vLLM…"
         if self._local is not None:
             local = clean_line(f"{self._local[0]}, {self._local[1]}" if self._local[1] else self._local[0], 80)
+        paste = f"Paste {'an' if self._provider.startswith(('A', 'O')) else 'a'} {self._provider} key"
         return [
             Option(
                 _way(
@@ -82,7 +83,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
                 id="offline",
             ),
             Option(_way("Use a local server", local), id="local", disabled=self._local is None),
-            Option(_way(f"Paste a {self._provider} key", "checked with a real call, kept in your keyring"), id="key"),
+            Option(_way(paste, "checked with a real call, kept in your keyring"), id="key"),
         ]
 
     def on_mount(self) -> None:
