@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _TROUBLE_SECONDS = 5.0
 _FILLED, _FILLED_SLOWLY = 1.25, 0.75
 """Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
+_LOST, _LOST_SHARE = 9, 0.01
+"""Requests, and part of all that went before, that the unknown end of a quota may cost: those that are sent until its
+first refusal is heard of.
+"""
+_ECHO, _REPLY_TO_ECHO = 0.1, 4
+"""Seconds until a refusal is heard of, as long as there was none; less where replies come so many times as late."""
 _SLACK = 1.5
 """Of the window over what a known rate needs by the time that replies take."""
 _FEW_SHED, _SHED_MEMORY = 0.15, 60
@@ -75,6 +81,8 @@ class Control:
         self._room = 0
         self._round = ROUND
         self._shed = 0.0
+        self._told = concurrency or 0
+        """Requests at once that somebody knows to be allowed."""
         self._search()
 
     def make_room(self, live_turns: int) -> None:
@@ -85,6 +93,7 @@ class Control:
     def expect(self, concurrency: int) -> None:
         """So many at once are known to be allowed, until something is refused."""
         self.window.allow(concurrency)
+        self._told = concurrency
         self._search()
 
     def limit(self) -> int:
@@ -96,6 +105,8 @@ class Control:
         gate = self.gate.ready_at(now)
         if gate > now:
             return gate
+        if self.gate.suspects:
+            self.pacer.undo_cuts()
         if self.window.grow(now, self.in_flight):
             self._search()
         limit = self.limit()
@@ -112,6 +123,14 @@ class Control:
         self.gate.taken(now)
         self.window.seen(now, self.in_flight)
         return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
+
+    def sent(self, now: float, ticket: Ticket) -> bool:
+        """A request leaves now; False: it must not, because others were turned away since it was let go."""
+        if self.gate.recalls(now, ticket.sent_at):
+            return False
+        self.gate.sent(now, ticket.sent_at)
+        ticket.sent_at = now
+        return True
 
     def undo(self, ticket: Ticket) -> None:
         """It did not go after all."""
@@ -173,6 +192,11 @@ class Control:
             return
         self.gate.refused(now, ticket.sent_at, ticket.level, retry_after)
         self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
+        if not self.gate.explains:
+            self.pacer.keep()
+        if self.gate.is_shut:
+            # That nothing is refused now is not because the rate is low enough.
+            self.pacer.freeze(now, self.gate.ready_at(now) - now)
 
     def _allow(self, seconds: float) -> None:
         if (named := self.pacer.named) is not None:
@@ -181,7 +205,9 @@ class Control:
     def _search(self) -> None:
         # A window that doubles must not be filled at one blow: half of it could be refused before anybody knows.
         share = _FILLED if self._round < ROUND else _FILLED_SLOWLY
-        self.pacer.search(share * self.window.size / max(self._round, 0.001))
+        seconds = max(self._round, 0.001)
+        unheard = (_LOST + _LOST_SHARE * self.pacer.sends) / min(_ECHO, seconds / _REPLY_TO_ECHO)
+        self.pacer.search(min(share * self.window.size / seconds, max(unheard, share * self._told / seconds)))
 
     def _leave(self, ticket: Ticket) -> None:
         self.in_flight -= 1

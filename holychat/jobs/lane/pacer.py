@@ -131,12 +131,14 @@ class Pacer:
         """Somebody chats, and some of a known rate is left to them."""
         self._known: float | None = None
         """What refusals say of the quota, per second."""
+        self._kept: float | None = None
         self._depth = _FIRST_CUT
         self._period = _FIRST_PERIOD
         self._cut_at = -math.inf
         self._mark_at: float | None = None
         self._mark = 0
         self._refused = 0
+        """Of those sent since the mark, how many did not count: turned away, or never sent."""
         self._frozen = 0.0
         self._held = -math.inf
 
@@ -193,6 +195,7 @@ class Pacer:
 
     def undo(self, estimated: int) -> None:
         """A request was not sent after all."""
+        self._refused += 1
         self._requests.give_back(1)
         self._tokens.give_back(estimated)
 
@@ -205,6 +208,16 @@ class Pacer:
         if now + seconds > self._frozen:
             self._cut_at += now + seconds - max(self._frozen, now)
             self._frozen = now + seconds
+
+    def keep(self) -> None:
+        """Remember what is known, for the case that what is turned away from now on has nothing to do with the rate."""
+        self._kept = self._known
+
+    def undo_cuts(self) -> None:
+        """What was turned away since `keep` had nothing to do with the rate."""
+        if self._kept is not None:
+            self._known = max(self._known or 0.0, self._kept)
+            self._kept = None
 
     def learn(self, now: float, limits: RateLimits, under_way: int) -> None:
         """What an answer says of the limits. `under_way` may not be in what it says remains."""
