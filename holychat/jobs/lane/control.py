@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TROUBLE_SECONDS = 5.0
 _FILLED, _FILLED_SLOWLY = 1.25, 0.75
 """Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
-_LOST, _LOST_SHARE = 9, 0.01
+_LOST, _LOST_SHARE = 10, 0.008
 """Requests, and part of all that went before, that the unknown end of a quota may cost: those that are sent until its
 first refusal is heard of.
 """
@@ -129,6 +129,7 @@ class Control:
         if self.gate.recalls(now, ticket.sent_at):
             return False
         self.gate.sent(now, ticket.sent_at)
+        self.pacer.sent(now, ticket.number)
         ticket.sent_at = now
         return True
 
@@ -154,7 +155,7 @@ class Control:
         self._leave(ticket)
         self._shed += (overloaded - self._shed) / _SHED_MEMORY
         if limits is not None:
-            self.pacer.learn(now, limits, self.in_flight)
+            self.pacer.learn(now, ticket.sent_at, ticket.number, limits)
         if outcome is Outcome.REFUSED:
             if overloaded and retry_after is None and self._shed < _FEW_SHED:
                 # It sheds a little of everybody's load: to go slower would change nothing, the next one gets through.

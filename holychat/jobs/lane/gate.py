@@ -31,6 +31,8 @@ class Gate:
         self._asked = -math.inf
         self._paused = -math.inf
         self._streak = 0
+        self._tries = 0
+        """Pauses since something was accepted, or since the end of a minute was waited for."""
         self._first = True
         """Nothing was accepted after a refusal yet."""
         self._last_refusal = -math.inf
@@ -67,10 +69,10 @@ class Gate:
         """A request is sent."""
         if self._probe is not None and now >= self._probe + self._survived():
             self.accepted(now, self._probe)
-        if self._minute.is_doubtful or self.is_shut or self._streak >= (1 if self._first else _SHUT):
+        doubtful = self._minute.taken(now, turn=self._shut_at is None or self._minute.is_known)
+        if doubtful or self.is_shut or self._streak >= (1 if self._first else _SHUT):
             # It goes alone: all that is sent together is turned away together.
             self._probe = now
-        self._minute.taken(now, turn=self._shut_at is None or self._minute.is_known)
 
     def recalls(self, now: float, taken_at: float) -> bool:
         """What was let go at `taken_at` and has not left must not leave: something was turned away meanwhile."""
@@ -80,6 +82,7 @@ class Gate:
         """What was let go at `taken_at` leaves now."""
         if self._probe == taken_at:
             self._probe = now
+        self._minute.sent(now, taken_at)
 
     def undone(self, sent_at: float) -> None:
         """It was not sent after all."""
@@ -97,7 +100,7 @@ class Gate:
                 self._minute.opened(sent_at, suspicious=self._lowest <= self._level / 2)
             self._shut_at = None
         self._first = self._first and not self._streak
-        self._streak = 0
+        self._streak = self._tries = 0
         if self._probe is not None and sent_at >= self._probe:
             self._minute.exceeded()
             self._probe = None
@@ -118,13 +121,23 @@ class Gate:
         self._lowest = min(self._lowest, level)
         end = self._minute.end(now)
         if retry_after is None:
-            self._paused = end or self._minute.near(now, min(_LONGEST_PAUSE, _PAUSE * 2 ** (self._streak - 1)))
+            self._paused = end or self._pause(now)
         asked_long = (retry_after or 0) >= _LONG_WAIT
         if self._shut_at is None and (end or self._streak >= _SHUT or asked_long):
             # Where the provider itself says for how long, that alone tells that there were not too many at once.
             self._shut_at = now
             if asked_long:
                 self._lowest = 0
+
+    def _pause(self, now: float) -> float:
+        """Until when to wait: longer and longer, but not past the next minute by much."""
+        pause: float = min(_LONGEST_PAUSE, _PAUSE * 2**self._tries)
+        self._tries += 1
+        if now + pause < self._minute.next < now + 1.5 * pause:
+            # It may begin a moment later than it is thought to.
+            self._tries = 0
+            return self._minute.next
+        return now + pause
 
     def _survived(self) -> float:
         """Seconds after which a request that was not turned away is taken to be worked on."""
@@ -156,11 +169,6 @@ class Minute:
         return self._quota is not None
 
     @property
-    def is_doubtful(self) -> bool:
-        """The next one is the first of those that a suspicion says are too many."""
-        return self.suspected is not None and self.count >= self.suspected
-
-    @property
     def is_used_up(self) -> bool:
         """By all that is known or suspected no more goes through in this minute."""
         known = self._quota or self.suspected
@@ -170,25 +178,29 @@ class Minute:
         """When the next minute begins, where the quota of this one is used up."""
         if self._quota is None or self._begun is None or self.count < self._quota + self._more:
             return -math.inf
-        return self._next
-
-    def near(self, now: float, pause: float) -> float:
-        """The end of a pause, or that of the minute where it is not far from there."""
-        return self._next if now + pause < self._next < now + 1.5 * pause else now + pause
+        return self.next
 
     def exceeded(self) -> None:
         """More went through than was suspected."""
-        if self.is_doubtful:
+        if self.suspected is not None and self.count > self.suspected:
             self.suspected = self.count + self._step
             self._step *= 2
 
-    def taken(self, now: float, *, turn: bool) -> None:
-        """A request is sent. `turn`: a new minute may begin with it."""
+    def taken(self, now: float, *, turn: bool) -> bool:
+        """A request is sent. `turn`: a new minute may begin with it. True: it may be turned away."""
+        doubtful = self.suspected is not None and self.count >= self.suspected
         if self._begun is None or (turn and now >= self._begun + self._length):
             self._look_again()
             self._last = None if self._begun is None else (self._begun, self.count)
             self._begun, self.count, self._ended = now, 0, False
+            doubtful = self.is_known
         self.count += 1
+        return doubtful
+
+    def sent(self, now: float, taken_at: float) -> None:
+        """What was let go at `taken_at` leaves now."""
+        if self._begun == taken_at:
+            self._begun = now
 
     def back(self, sent_at: float) -> None:
         """A request of this minute did not go through."""
@@ -213,11 +225,11 @@ class Minute:
         known = self._quota or self.suspected
         if known is None or self._begun is None:
             return None
-        if self.count == 0 and self._length < _MINUTE and self._last is not None:
-            # The one before is not over: it was taken for too short because its begin was not seen.
+        if self.count == 0 and self._last is not None and now < self._last[0] + 1.5 * _MINUTE:
+            # The one before is not over: its begin was not seen, and so it was taken for too short.
             self._length = _MINUTE
             self._begun, self.count = self._last
-            return self._next
+            return self.next if self.next > now else None
         expected = _NEARLY * known <= self.count <= max(known / _NEARLY, known + self._more)
         if not expected or now > self._begun + self._length:
             # It is shut much earlier or later than the last time, so that was something else.
@@ -225,10 +237,10 @@ class Minute:
             return None
         self._quota, self.suspected, self._ended = max(1, self.count), None, True
         self._more = self._quiet = 0
-        return self._next
+        return self.next
 
     @property
-    def _next(self) -> float:
+    def next(self) -> float:
         """When the next one begins, as far as is known."""
         return math.inf if self._begun is None else self._begun + self._length + _LATE
 
