@@ -160,6 +160,8 @@ class Shedding(Quota):
     """No quota, but a part of the requests is turned away because there are too many of everybody's."""
 
     share: float
+    named: bool = True
+    """Whether a refusal says that there are too many (503) and not that a quota is used up (429)."""
     _chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def admit(self, now: float, in_flight: int) -> bool:
@@ -259,7 +261,7 @@ def run(
             heapq.heappush(ends, (end, next(order), ticket, outcome, quota.limits(now), hint))
         while ends and ends[0][0] <= now:
             _, _, ticket, outcome, limits, hint = heapq.heappop(ends)
-            shed = isinstance(quota, Shedding) and outcome is Outcome.REFUSED
+            shed = isinstance(quota, Shedding) and quota.named and outcome is Outcome.REFUSED
             control.give_back(now, ticket, outcome, limits=limits, retry_after=hint, overloaded=shed)
             if outcome is Outcome.REFUSED:
                 refused += 1

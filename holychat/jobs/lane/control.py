@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holychat.errors import Outcome
+from holychat.jobs.lane.chance import Chance
 from holychat.jobs.lane.gate import Gate
 from holychat.jobs.lane.pacer import Pacer
 from holychat.jobs.lane.window import ROUND, Window
@@ -76,6 +77,7 @@ class Control:
         self.pacer = Pacer(requests_per_minute, tokens_per_minute)
         self.window = Window(concurrency, cap)
         self.gate = Gate()
+        self._chance = Chance()
         self.in_flight = 0
         self._in_background = 0
         self._room = 0
@@ -121,6 +123,7 @@ class Control:
         self.in_flight += 1
         self._in_background += background
         self.gate.taken(now)
+        self._chance.taken()
         self.window.seen(now, self.in_flight)
         return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
 
@@ -157,7 +160,8 @@ class Control:
         if limits is not None:
             self.pacer.learn(now, ticket.sent_at, ticket.number, limits)
         if outcome is Outcome.REFUSED:
-            if overloaded and retry_after is None and self._shed < _FEW_SHED:
+            self._chance.refused()
+            if retry_after is None and (self._chance.found or (overloaded and self._shed < _FEW_SHED)):
                 # It sheds a little of everybody's load: to go slower would change nothing, the next one gets through.
                 self.pacer.settle(ticket.tokens, 0)
                 self.gate.undone(ticket.sent_at)
@@ -192,10 +196,20 @@ class Control:
             self.pacer.refused(now, ticket.sent_at, ticket.number, now, cut=False)
             return
         self.gate.refused(now, ticket.sent_at, ticket.level, retry_after)
-        self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
+        until, cut = self.gate.ready_at(now), not self.gate.is_shut
+        found = self.pacer.refused(now, ticket.sent_at, ticket.number, until, cut=cut)
+        if found is not None and crowded is False and retry_after is None:
+            self._chance.cut(found.accepted, explained=found.explained)
+            if self._chance.found:
+                # All that was learned of refusals was learned of chance.
+                self.pacer.forget()
+                self.window.search_again()
+                self._search()
+                return
         if not self.gate.explains:
             self.pacer.keep()
         if self.gate.is_shut:
+            self._chance.doubted()
             # That nothing is refused now is not because the rate is low enough.
             self.pacer.freeze(now, self.gate.ready_at(now) - now)
 

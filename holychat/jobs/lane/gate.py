@@ -2,7 +2,9 @@
 
 It is shut by what the provider asks for (Retry-After) and by refusals that follow each other; then a single request
 looks, after longer and longer pauses, whether it is open again. A quota per minute that is used up in a burst shows as
-being shut for long: how much went through, and when it opened, tell when the next minute begins.
+being shut for long: how much went through, and when it opened, tell when the next minute begins. What was seen once is
+suspected, and in the next minute a single request tries whether one more goes through; then it is known, and nothing is
+sent beyond it.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class Gate:
         self._echo = 0.2
         self._shut_at: float | None = None
         self._level = self._lowest = 0
-        """How many there were at once when it shut, and the fewest that were too many since."""
+        """How many there were at once at the first refusal, and the fewest that were too many since."""
         self._minute = Minute()
 
     @property

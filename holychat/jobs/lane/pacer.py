@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from holychat.jobs.lane.allowance import Allowance
 
@@ -105,6 +105,15 @@ class Meter:
             self._total -= self._cells.popleft()[1]
 
 
+class Cut(NamedTuple):
+    """Why the rate was cut."""
+
+    accepted: int
+    """Requests since the last time."""
+    explained: bool
+    """It was higher than what is known to go through."""
+
+
 class Pacer:
     """Says when the next request may be sent. All times are seconds of one steady clock.
 
@@ -190,7 +199,7 @@ class Pacer:
     def take(self, now: float, tokens: int) -> int:
         """A request is sent that will use about so many tokens; its number."""
         if self._mark_at is None:
-            self._mark_at = now
+            self._mark_at, self._mark, self._refused = now, self.sends, 0
         self.sends += 1
         if self._allowance is not None:
             self._allowance.take(now, self.sends)
@@ -214,6 +223,10 @@ class Pacer:
         self._refused += 1
         self._requests.give_back(1)
         self._tokens.give_back(estimated)
+
+    def forget(self) -> None:
+        """Refusals said nothing of the rate."""
+        self._known = self._kept = self._mark_at = None
 
     def search(self, per_second: float) -> None:
         """Before the first refusal: so fast at most."""
@@ -245,7 +258,7 @@ class Pacer:
         if self._own_tokens is None and limits.tokens_per_minute:
             self._tokens.rate = limits.tokens_per_minute / 60 * _TOKEN_SHARE
 
-    def refused(self, now: float, sent_at: float, number: int, until: float, *, cut: bool) -> None:
+    def refused(self, now: float, sent_at: float, number: int, until: float, *, cut: bool) -> Cut | None:
         """Request `number`, sent at `sent_at`, was turned away. Refusals of one episode cut once.
 
         Args:
@@ -254,6 +267,9 @@ class Pacer:
             number: As `take` gave it.
             until: Nothing is sent before.
             cut: Whether the rate may be what was too much.
+
+        Returns:
+            How the rate was cut, where it was not for the first time.
         """
         self._refused += 1
         self._meter.add(now, -1)
@@ -261,12 +277,14 @@ class Pacer:
         if self._allowance is not None:
             self._allowance.refused(sent_at)
         if sent_at <= self._cut_at or not cut:
-            return
+            return None
+        before, rate = self._known, self._found(sent_at)
         accepted = number - self._mark - self._refused
         elapsed = sent_at - (sent_at if self._mark_at is None else self._mark_at)
         self._measure(now, accepted, elapsed)
         self._mark_at, self._mark, self._refused = sent_at, number, 0
         self._cut_at = now
+        return None if before is None else Cut(max(0, accepted), rate > before)
 
     def _measure(self, now: float, accepted: int, elapsed: float) -> None:
         before = self._known
