@@ -189,12 +189,11 @@ class Sender:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        if run.aborted:
+        if run.aborted or not slot.sent():
             slot.release(None)
             self._fates.back(run, item, attempt_id, Outcome.NEVER_SENT)
             return
         began = loop.time()
-        slot.sent()
         run.on_the_wire.add(task)
         try:
             raw = await self.provider.send(item.request)

@@ -65,20 +65,22 @@ def test_published_first_tokens_are_reported(home: Path, model: str) -> None:
     raise AssertionError(seen)
 
 
-def test_ninety_five_per_cent_of_a_quota_are_used_and_nothing_is_lost(home: Path, tmp_path: Path) -> None:
-    """A thousand a minute, and nobody told; held for the part of a minute that tells."""
+@pytest.mark.parametrize("told", [False, True])
+def test_ninety_five_per_cent_of_a_quota_are_used_and_nothing_is_lost(home: Path, tmp_path: Path, told: bool) -> None:
+    """A thousand a minute, and headers tell or nobody does; held for the part of a minute that tells."""
     count, per_minute = 300, 1000
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("".join(f"item-{number:06d}\n" for number in range(count)))
     rates = []
     for _ in range(TRIES):
-        with QuotaServer(latency_ms=300, per_second=per_minute / 60) as server:
+        with QuotaServer(latency_ms=300, per_second=per_minute / 60, limit_headers=told) as server:
             found = bench(home, server, "-n", str(count), "--live-n", "1", "--prompts", str(prompts))
             ledger = server.ledger()
         batch = found["alpha"]["batch"]
         assert (batch["answered"], batch["errors"]) == (count, 0)
         assert set(ledger.accepted) == {f"item-{number:06d}" for number in range(count)}
         assert sum(ledger.accepted.values()) == count + 1
+        assert not (told and ledger.refused)
         rates.append(min(batch["up_to_speed_per_minute"], batch["per_minute"]))
         if rates[-1] >= 0.95 * per_minute:
             return

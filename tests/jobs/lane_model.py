@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import random
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,12 +76,13 @@ class Smoothed(Quota):
 
 @dataclass
 class PerMinute(Quota):
-    """So many in each window of a minute, all at once if somebody likes."""
+    """So many in each window of a minute (or of `seconds`), all at once if somebody likes."""
 
     per_minute: int
     headers: bool = False
     hints: bool = False
     offset: float = 0.0
+    seconds: float = 60.0
     _window: int = -1
     _used: int = 0
 
@@ -103,10 +105,10 @@ class PerMinute(Quota):
         return self._left(now) if self.hints else None
 
     def _left(self, now: float) -> float:
-        return 60 - (now + self.offset) % 60
+        return self.seconds - (now + self.offset) % self.seconds
 
     def _turn(self, now: float) -> None:
-        window = int((now + self.offset) // 60)
+        window = int((now + self.offset) // self.seconds)
         if window != self._window:
             self._window, self._used = window, 0
 
@@ -158,6 +160,8 @@ class Shedding(Quota):
     """No quota, but a part of the requests is turned away because there are too many of everybody's."""
 
     share: float
+    named: bool = True
+    """Whether a refusal says that there are too many (503) and not that a quota is used up (429)."""
     _chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def admit(self, now: float, in_flight: int) -> bool:
@@ -212,6 +216,7 @@ def run(
     faults: Callable[[float], bool] = lambda _: False,
     seed: int = 1,
     echo: float = ECHO,
+    written: float = 0.0,
 ) -> Result:
     """Send `items` requests; refused ones go back to the queue.
 
@@ -223,16 +228,28 @@ def run(
         faults: Whether a request sent at a time gets a 500.
         seed: Of the latencies.
         echo: Seconds until a refusal is known.
+        written: Seconds from the right to send a request until it leaves, because it is written down first.
     """
     chance, order = random.Random(seed), itertools.count()
     now, left, done, refused, in_flight, most = 0.0, items, 0, 0, 0, 0
+    leaving: deque[tuple[float, Ticket]] = deque()
     ends: list[tuple[float, int, Ticket, Outcome | None, RateLimits | None, float | None]] = []
     sent_at: list[float] = []
     while done < items:
         ready = control.ready_at(now) if left else math.inf
         if ready <= now:
-            ticket = control.take(now, 0)
+            leaving.append((now + written, control.take(now, 0)))
             left -= 1
+            most = max(most, control.in_flight)
+        elif not leaving or leaving[0][0] > now:
+            now = min(ready, ends[0][0] if ends else math.inf, leaving[0][0] if leaving else math.inf)
+            assert now < 1e6, "the lane waits for ever"
+        while leaving and leaving[0][0] <= now:
+            _, ticket = leaving.popleft()
+            if not control.sent(now, ticket):
+                control.undo(ticket)
+                left += 1
+                continue
             if quota.admit(now, in_flight):
                 in_flight += 1
                 sent_at.append(now)
@@ -242,13 +259,9 @@ def run(
             else:
                 outcome, end, hint = Outcome.REFUSED, now + echo, quota.retry_after(now)
             heapq.heappush(ends, (end, next(order), ticket, outcome, quota.limits(now), hint))
-            most = max(most, control.in_flight)
-            continue
-        now = min(ready, ends[0][0] if ends else math.inf)
-        assert now < 1e6, "the lane waits for ever"
         while ends and ends[0][0] <= now:
             _, _, ticket, outcome, limits, hint = heapq.heappop(ends)
-            shed = isinstance(quota, Shedding) and outcome is Outcome.REFUSED
+            shed = isinstance(quota, Shedding) and quota.named and outcome is Outcome.REFUSED
             control.give_back(now, ticket, outcome, limits=limits, retry_after=hint, overloaded=shed)
             if outcome is Outcome.REFUSED:
                 refused += 1

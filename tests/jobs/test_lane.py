@@ -136,3 +136,16 @@ async def test_a_slot_that_was_not_used_teaches_nothing() -> None:
     (await lane.acquire()).release(Outcome.REFUSED, retry_after=60)
     assert lane.waiting_until is None
     assert lane.state().in_flight == 0
+
+
+async def test_a_slot_that_has_not_left_when_others_are_turned_away_must_not_leave() -> None:
+    lane = Lane()
+    first, second = await lane.acquire(), await lane.acquire()
+    assert first.sent()
+    first.release(Outcome.REFUSED)
+    assert not second.sent()
+    second.release()
+    assert lane.state().in_flight == 0
+    third = await asyncio.wait_for(lane.acquire(), 5)
+    assert third.sent()
+    third.release()

@@ -86,9 +86,9 @@ def test_a_quota_that_headers_name_is_used_without_refusals(per_minute: int) -> 
     [
         pytest.param(lambda: PerMinute(60), 1000, 0.025, id="60 a minute"),
         pytest.param(lambda: PerMinute(60, hints=True), 1000, 0.025, id="60 a minute with Retry-After"),
-        pytest.param(lambda: PerMinute(500), 2000, 0.04, id="500 a minute"),
-        pytest.param(lambda: PerMinute(500, offset=30), 2000, 0.05, id="500 a minute, begun half over"),
-        pytest.param(lambda: PerMinute(500, hints=True), 2000, 0.03, id="500 a minute with Retry-After"),
+        pytest.param(lambda: PerMinute(500), 2000, 0.02, id="500 a minute"),
+        pytest.param(lambda: PerMinute(500, offset=30), 2000, 0.02, id="500 a minute, begun half over"),
+        pytest.param(lambda: PerMinute(500, hints=True), 2000, 0.02, id="500 a minute with Retry-After"),
     ],
 )
 def test_a_quota_per_minute_is_used_in_bursts(quota: Callable[[], Quota], items: int, most_refused: float) -> None:
@@ -112,10 +112,10 @@ def test_a_provider_that_minds_acceleration_is_brought_up_slowly() -> None:
 
 
 def test_a_server_without_limits_is_soon_used_fully() -> None:
-    result = run(Control(), Unlimited(), 2000, fast, echo=0.01)
+    result = run(Control(), Unlimited(), 20_000, fast, echo=0.01)
     assert result.refused == 0
     assert result.most_at_once == 512
-    assert result.seconds < 0.2 + 0.4, "the start takes too long"
+    assert result.seconds < 2.0 + 3.0, "the start takes too long"
 
 
 @pytest.mark.parametrize(("seconds", "per_minute"), [(1.89, 180), (0.92, 250)])

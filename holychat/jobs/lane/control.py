@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holychat.errors import Outcome
+from holychat.jobs.lane.chance import Chance
 from holychat.jobs.lane.gate import Gate
 from holychat.jobs.lane.pacer import Pacer
 from holychat.jobs.lane.window import ROUND, Window
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _TROUBLE_SECONDS = 5.0
 _FILLED, _FILLED_SLOWLY = 1.25, 0.75
 """Windows per round of replies that may be sent while nothing was refused yet; less where replies take long."""
+_LOST, _LOST_SHARE = 10, 0.008
+"""Requests, and part of all that went before, that the unknown end of a quota may cost: those that are sent until its
+first refusal is heard of.
+"""
+_ECHO, _REPLY_TO_ECHO = 0.1, 4
+"""Seconds until a refusal is heard of, as long as there was none; less where replies come so many times as late."""
 _SLACK = 1.5
 """Of the window over what a known rate needs by the time that replies take."""
 _FEW_SHED, _SHED_MEMORY = 0.15, 60
@@ -70,11 +77,14 @@ class Control:
         self.pacer = Pacer(requests_per_minute, tokens_per_minute)
         self.window = Window(concurrency, cap)
         self.gate = Gate()
+        self._chance = Chance()
         self.in_flight = 0
         self._in_background = 0
         self._room = 0
         self._round = ROUND
         self._shed = 0.0
+        self._told = concurrency or 0
+        """Requests at once that somebody knows to be allowed."""
         self._search()
 
     def make_room(self, live_turns: int) -> None:
@@ -85,6 +95,7 @@ class Control:
     def expect(self, concurrency: int) -> None:
         """So many at once are known to be allowed, until something is refused."""
         self.window.allow(concurrency)
+        self._told = concurrency
         self._search()
 
     def limit(self) -> int:
@@ -96,6 +107,8 @@ class Control:
         gate = self.gate.ready_at(now)
         if gate > now:
             return gate
+        if self.gate.suspects:
+            self.pacer.undo_cuts()
         if self.window.grow(now, self.in_flight):
             self._search()
         limit = self.limit()
@@ -110,8 +123,18 @@ class Control:
         self.in_flight += 1
         self._in_background += background
         self.gate.taken(now)
+        self._chance.taken()
         self.window.seen(now, self.in_flight)
         return Ticket(tokens, background, self.pacer.take(now, tokens), self.in_flight, now)
+
+    def sent(self, now: float, ticket: Ticket) -> bool:
+        """A request leaves now; False: it must not, because others were turned away since it was let go."""
+        if self.gate.recalls(now, ticket.sent_at):
+            return False
+        self.gate.sent(now, ticket.sent_at)
+        self.pacer.sent(now, ticket.number)
+        ticket.sent_at = now
+        return True
 
     def undo(self, ticket: Ticket) -> None:
         """It did not go after all."""
@@ -135,9 +158,10 @@ class Control:
         self._leave(ticket)
         self._shed += (overloaded - self._shed) / _SHED_MEMORY
         if limits is not None:
-            self.pacer.learn(now, limits, self.in_flight)
+            self.pacer.learn(now, ticket.sent_at, ticket.number, limits)
         if outcome is Outcome.REFUSED:
-            if overloaded and retry_after is None and self._shed < _FEW_SHED:
+            self._chance.refused()
+            if retry_after is None and (self._chance.found or (overloaded and self._shed < _FEW_SHED)):
                 # It sheds a little of everybody's load: to go slower would change nothing, the next one gets through.
                 self.pacer.settle(ticket.tokens, 0)
                 self.gate.undone(ticket.sent_at)
@@ -172,7 +196,22 @@ class Control:
             self.pacer.refused(now, ticket.sent_at, ticket.number, now, cut=False)
             return
         self.gate.refused(now, ticket.sent_at, ticket.level, retry_after)
-        self.pacer.refused(now, ticket.sent_at, ticket.number, self.gate.ready_at(now), cut=not self.gate.is_shut)
+        until, cut = self.gate.ready_at(now), not self.gate.is_shut
+        found = self.pacer.refused(now, ticket.sent_at, ticket.number, until, cut=cut)
+        if found is not None and crowded is False and retry_after is None:
+            self._chance.cut(found.accepted, explained=found.explained)
+            if self._chance.found:
+                # All that was learned of refusals was learned of chance.
+                self.pacer.forget()
+                self.window.search_again()
+                self._search()
+                return
+        if not self.gate.explains:
+            self.pacer.keep()
+        if self.gate.is_shut:
+            self._chance.doubted()
+            # That nothing is refused now is not because the rate is low enough.
+            self.pacer.freeze(now, self.gate.ready_at(now) - now)
 
     def _allow(self, seconds: float) -> None:
         if (named := self.pacer.named) is not None:
@@ -181,7 +220,9 @@ class Control:
     def _search(self) -> None:
         # A window that doubles must not be filled at one blow: half of it could be refused before anybody knows.
         share = _FILLED if self._round < ROUND else _FILLED_SLOWLY
-        self.pacer.search(share * self.window.size / max(self._round, 0.001))
+        seconds = max(self._round, 0.001)
+        unheard = (_LOST + _LOST_SHARE * self.pacer.sends) / min(_ECHO, seconds / _REPLY_TO_ECHO)
+        self.pacer.search(min(share * self.window.size / seconds, max(unheard, share * self._told / seconds)))
 
     def _leave(self, ticket: Ticket) -> None:
         self.in_flight -= 1

@@ -25,11 +25,10 @@ class Slot:
         self._ticket = ticket
         self._sent = False
 
-    def sent(self) -> None:
-        """The request leaves now."""
-        self._sent = True
-        if self._lane is not None:
-            self._ticket.sent_at = self._lane.now()
+    def sent(self) -> bool:
+        """The request leaves now; False: it must not, because the provider turned others away meanwhile."""
+        self._sent = self._lane is None or self._lane.goes(self._ticket)
+        return self._sent
 
     def release(
         self,
@@ -133,6 +132,10 @@ class Lane:
             else:
                 self._pump()
             raise
+
+    def goes(self, ticket: Ticket) -> bool:
+        """A request is about to leave (see `Slot.sent`)."""
+        return self._control.sent(self.now(), ticket)
 
     def back(
         self,

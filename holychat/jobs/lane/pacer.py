@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from holychat.jobs.lane.allowance import Allowance
 
 if TYPE_CHECKING:
     from holychat.errors import RateLimits
 
-_HEADER_SHARE = 0.95
-"""Of what headers allow: others may use the same key, and clocks differ."""
+_TOKEN_SHARE = 0.95
+"""Of the tokens that headers allow: others may use the same key, and clocks differ."""
 _LIVE_SHARE = 0.9
 """Of a known rate, while somebody chats."""
 _DEPTH_SECONDS = 0.05
 """What may be caught up after a late wake-up."""
-_BURST_KEPT = 0.1
-"""Part of the quota that is left alone when what remains of it is used at once."""
 _FIRST_CUT, _CUT, _STEADY_CUT = 0.3, 0.1, 0.05
 _FIRST_PERIOD, _PERIOD, _LONGEST_PERIOD = 2.0, 5.0, 30.0
 _FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 6, 25, 120
@@ -42,22 +42,26 @@ class Bucket:
         """Per second."""
         self._level = 1.0
         self._at: float | None = None
-        self._credit = 0.0
-        """What may be taken at once, beside the steady rate."""
+
+    def fill_at(self, now: float, rate: float) -> None:
+        """So many per second from now on."""
+        if self.rate != math.inf:
+            self._fill(now)
+        self.rate = rate
 
     def ready_at(self, now: float) -> float:
         """When the next one may be taken."""
-        if self.rate == math.inf or self._credit >= 1:
+        if self.rate == math.inf:
             return now
         self._fill(now)
         assert self._at is not None
-        return now if self._level >= 1 else self._at + (1 - self._level) / self.rate
+        if self._level >= 1:
+            return now
+        return self._at + (1 - self._level) / self.rate if self.rate else math.inf
 
     def take(self, now: float, amount: float) -> None:
         """Take so many, whatever there is."""
-        if self._credit >= 1:
-            self._credit -= amount
-        elif self.rate != math.inf:
+        if self.rate != math.inf:
             self._fill(now)
             self._level -= amount
 
@@ -68,11 +72,7 @@ class Bucket:
 
     def drain(self, now: float) -> None:
         """Nothing is left to take at once."""
-        self._level, self._credit, self._at = min(self._level, 0.0), 0.0, now
-
-    def lend(self, amount: float) -> None:
-        """So many may be taken at once."""
-        self._credit = amount
+        self._level, self._at = min(self._level, 0.0), now
 
     def _fill(self, now: float) -> None:
         if self._at is not None and now > self._at:
@@ -105,6 +105,15 @@ class Meter:
             self._total -= self._cells.popleft()[1]
 
 
+class Cut(NamedTuple):
+    """Why the rate was cut."""
+
+    accepted: int
+    """Requests since the last time."""
+    explained: bool
+    """It was higher than what is known to go through."""
+
+
 class Pacer:
     """Says when the next request may be sent. All times are seconds of one steady clock.
 
@@ -116,7 +125,7 @@ class Pacer:
     def __init__(self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None) -> None:
         self._own_requests = requests_per_minute
         self._own_tokens = tokens_per_minute
-        self._named: float | None = None if requests_per_minute is None else requests_per_minute / 60
+        self._allowance: Allowance | None = None
         self._requests = Bucket()
         self._tokens = Bucket()
         if tokens_per_minute is not None:
@@ -126,17 +135,18 @@ class Pacer:
         """Requests that were sent; the number of one tells how many went before it."""
         self._searching = math.inf
         """The rate before the first refusal: that of a window which doubles once a round."""
-        self._may_burst = True
         self.live = False
         """Somebody chats, and some of a known rate is left to them."""
         self._known: float | None = None
         """What refusals say of the quota, per second."""
+        self._kept: float | None = None
         self._depth = _FIRST_CUT
         self._period = _FIRST_PERIOD
         self._cut_at = -math.inf
         self._mark_at: float | None = None
         self._mark = 0
         self._refused = 0
+        """Of those sent since the mark, how many did not count: turned away, or never sent."""
         self._frozen = 0.0
         self._held = -math.inf
 
@@ -145,46 +155,63 @@ class Pacer:
         if requests_per_minute == self._own_requests:
             return
         self._own_requests = requests_per_minute
-        self._named = None if requests_per_minute is None else requests_per_minute / 60
+        self._allowance = None
 
     def rate(self, now: float) -> float:
         """Requests per second at this moment; infinite where nothing limits them."""
         rate = self._found(now)
-        if self._named is not None:
-            rate = min(rate, self._named * (_LIVE_SHARE if self.live else 1))
+        if (named := self.named) is not None:
+            if self._allowance is not None:
+                named = self._allowance.rate(now)
+            rate = min(rate, named * (_LIVE_SHARE if self.live else 1))
         return rate
 
     @property
     def named(self) -> float | None:
         """Requests per second as the person or the provider says; None: nobody does."""
-        return self._named
+        if self._own_requests is not None:
+            return self._own_requests / 60
+        return None if self._allowance is None else self._allowance.per_second
 
     @property
     def source(self) -> str:
         """Where the rate comes from, in a few words for a person."""
         if self._own_requests is not None:
             return "your limit"
-        if self._named is not None:
+        if self._allowance is not None:
             return "the provider's limits"
         return "" if self._known is None else "found out by refusals"
 
     def ready_at(self, now: float) -> float:
         """When the next request may be sent."""
-        self._requests.rate = self.rate(now)
+        rate = self.rate(now)
+        if self._spare(now) >= 1:
+            # As carefully as if nobody had named a limit: what remains may be smoothed as well.
+            rate = max(rate, self._searching)
+        self._requests.fill_at(now, rate)
         ready = self._requests.ready_at(now)
         if ready > now:
             self._held = now
+            if self._allowance is not None:
+                ready = min(ready, self._allowance.changes_at(now))
         return max(ready, self._tokens.ready_at(now))
 
     def take(self, now: float, tokens: int) -> int:
         """A request is sent that will use about so many tokens; its number."""
         if self._mark_at is None:
-            self._mark_at = now
+            self._mark_at, self._mark, self._refused = now, self.sends, 0
         self.sends += 1
+        if self._allowance is not None:
+            self._allowance.take(now, self.sends)
         self._meter.add(now)
         self._requests.take(now, 1)
         self._tokens.take(now, tokens)
         return self.sends
+
+    def sent(self, now: float, number: int) -> None:
+        """Request `number` leaves."""
+        if self._allowance is not None:
+            self._allowance.sent(now, number, self.sends)
 
     def settle(self, estimated: int, used: int | None) -> None:
         """A request used so many tokens; None: nobody knows."""
@@ -193,8 +220,13 @@ class Pacer:
 
     def undo(self, estimated: int) -> None:
         """A request was not sent after all."""
+        self._refused += 1
         self._requests.give_back(1)
         self._tokens.give_back(estimated)
+
+    def forget(self) -> None:
+        """Refusals said nothing of the rate."""
+        self._known = self._kept = self._mark_at = None
 
     def search(self, per_second: float) -> None:
         """Before the first refusal: so fast at most."""
@@ -206,18 +238,27 @@ class Pacer:
             self._cut_at += now + seconds - max(self._frozen, now)
             self._frozen = now + seconds
 
-    def learn(self, now: float, limits: RateLimits, under_way: int) -> None:
-        """What an answer says of the limits. `under_way` may not be in what it says remains."""
-        if self._own_requests is None and limits.requests_per_minute:
-            if self._named is None:
-                # What was sent before anything was known teaches nothing now.
-                self._known, self._cut_at = None, now
-            self._named = limits.requests_per_minute / 60 * _HEADER_SHARE
-            self._borrow(self._requests, limits.requests_per_minute, limits.requests_remaining, under_way)
-        if self._own_tokens is None and limits.tokens_per_minute:
-            self._tokens.rate = limits.tokens_per_minute / 60 * _HEADER_SHARE
+    def keep(self) -> None:
+        """Remember what is known, for the case that what is turned away from now on has nothing to do with the rate."""
+        self._kept = self._known
 
-    def refused(self, now: float, sent_at: float, number: int, until: float, *, cut: bool) -> None:
+    def undo_cuts(self) -> None:
+        """What was turned away since `keep` had nothing to do with the rate."""
+        if self._kept is not None:
+            self._known = max(self._known or 0.0, self._kept)
+            self._kept = None
+
+    def learn(self, now: float, sent_at: float, number: int, limits: RateLimits) -> None:
+        """What the answer to request `number`, sent at `sent_at`, says of the limits."""
+        if self._own_requests is None and limits.requests_per_minute:
+            if self._allowance is None:
+                # What was sent before anything was known teaches nothing now.
+                self._allowance, self._known, self._cut_at = Allowance(), None, now
+            self._allowance.learn(now, sent_at, number, self.sends, limits)
+        if self._own_tokens is None and limits.tokens_per_minute:
+            self._tokens.rate = limits.tokens_per_minute / 60 * _TOKEN_SHARE
+
+    def refused(self, now: float, sent_at: float, number: int, until: float, *, cut: bool) -> Cut | None:
         """Request `number`, sent at `sent_at`, was turned away. Refusals of one episode cut once.
 
         Args:
@@ -226,18 +267,24 @@ class Pacer:
             number: As `take` gave it.
             until: Nothing is sent before.
             cut: Whether the rate may be what was too much.
+
+        Returns:
+            How the rate was cut, where it was not for the first time.
         """
         self._refused += 1
         self._meter.add(now, -1)
         self._requests.drain(max(now, until))
-        self._may_burst = False
+        if self._allowance is not None:
+            self._allowance.refused(sent_at)
         if sent_at <= self._cut_at or not cut:
-            return
+            return None
+        before, rate = self._known, self._found(sent_at)
         accepted = number - self._mark - self._refused
         elapsed = sent_at - (sent_at if self._mark_at is None else self._mark_at)
         self._measure(now, accepted, elapsed)
         self._mark_at, self._mark, self._refused = sent_at, number, 0
         self._cut_at = now
+        return None if before is None else Cut(max(0, accepted), rate > before)
 
     def _measure(self, now: float, accepted: int, elapsed: float) -> None:
         before = self._known
@@ -265,7 +312,7 @@ class Pacer:
 
     def _found(self, now: float) -> float:
         if self._known is None:
-            return self._searching if self._named is None else math.inf
+            return self._searching if self.named is None else math.inf
         x = (now - self._cut_at) / self._period - 1
         if x <= 0:
             return self._known * (1 + self._depth * max(x, -1) ** 3)
@@ -278,7 +325,6 @@ class Pacer:
             return self._known
         return 2 * self._known
 
-    def _borrow(self, bucket: Bucket, limit: float, remaining: float | None, under_way: int) -> None:
-        """Much of the quota is unused: it may be taken at once, until a refusal shows that it may not."""
-        if self._may_burst and remaining is not None:
-            bucket.lend(max(0.0, remaining - under_way - _BURST_KEPT * limit))
+    def _spare(self, now: float) -> float:
+        """So many may be sent at once of what a provider says that remains."""
+        return 0.0 if self._allowance is None or self.live else self._allowance.spare(now)

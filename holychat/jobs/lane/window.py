@@ -102,6 +102,10 @@ class Window:
         if self._searching:
             self._become(max(self._size, size))
 
+    def search_again(self) -> None:
+        """What was refused had nothing to do with how many there were at once."""
+        self._searching, self._blamed = True, False
+
     def freeze(self, now: float, seconds: float) -> None:
         """The provider has trouble of its own: do not grow for some seconds."""
         self._frozen = max(self._frozen, now + seconds)
