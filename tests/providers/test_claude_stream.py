@@ -211,6 +211,18 @@ async def test_tokens_of_the_cache_are_input_and_later_counts_replace_earlier_on
     assert (await ask_claude(loopback)).usage == Usage(15, 34, 4)
 
 
+@pytest.mark.parametrize("count", ["1", -1, 1e999, [], 10**12])
+async def test_counts_that_cannot_be_true_make_the_usage_an_estimate_and_break_nothing(
+    loopback: Loopback, count: object
+) -> None:
+    odd = [started(), opened(), text("Hello"), closed(), ended(output_tokens=count), STOPPED]
+    messages(loopback, events_reply(odd))
+    outcome = await ask_claude(loopback)
+    assert (outcome.text, outcome.finish, outcome.error) == ("Hello", "stop", None)
+    assert outcome.usage is not None
+    assert (outcome.usage.output_tokens, outcome.usage.estimated) == (None, True)
+
+
 async def test_a_stream_sent_byte_by_byte_is_the_same_message(loopback: Loopback) -> None:
     body = b"".join(message_events(["Xin ", "chào 👋\u2028"], thoughts=["hm"]))
     messages(loopback, events_reply([body[i : i + 1] for i in range(len(body))]))
