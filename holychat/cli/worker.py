@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -47,6 +48,7 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
     from holychat.jobs.worker import WorkerLock
     from holychat.runner import run
 
+    _look_for_garbage_less_often()
     keys = _keys() if keys_from_stdin else {}
     for value in keys.values():
         session.masker.add(value)
@@ -62,6 +64,12 @@ def worker(session: Session, stay: bool, detached: bool, take_over: bool, keys_f
             session.out.notice("Another worker is at work already; nothing to do here.")
         return ExitCode.DONE
     return run(_work(session, lock, keys, stay=stay))
+
+
+def _look_for_garbage_less_often() -> None:
+    """Requests leave few cycles behind, and looking for them every 700 objects took a tenth of a busy worker's time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _work(session: Session, lock: WorkerLock, keys: dict[str, str], *, stay: bool) -> int:
