@@ -216,7 +216,9 @@ async def test_a_file_that_cannot_be_finished_pauses_the_job_and_its_documents_w
             assert job.pause is PauseReason.STORE
             await desk.until(job_id, lambda job: job.counts.of(ItemState.PENDING) == 1)
             await taking
-            assert [row.state for row in desk.submissions(job_id)] == [SubmissionState.REFUSED]
+            # Its documents wait again first, then the batch is over.
+            refused = [SubmissionState.REFUSED]
+            await desk.until(job_id, lambda _: [row.state for row in desk.submissions(job_id)] == refused)
             await desk.command(lambda c: commands.resume(c, job_id, None, now_ms()))
             await desk.until_state(job_id, JobState.FINISHED)
         assert server.created == 1
