@@ -131,6 +131,11 @@ class JobForm(VerticalScroll, can_focus=False):
             self._doing_changed()
 
     @property
+    def has_fields(self) -> bool:
+        """Whether its fields are there: not before it is composed, nor while the app ends."""
+        return bool(self.query("#doing"))
+
+    @property
     def order(self) -> Order:
         """What stands in the fields."""
 
@@ -203,7 +208,7 @@ class JobForm(VerticalScroll, can_focus=False):
     def on_changed(self, event: Changed) -> None:
         """Other fields may be needed."""
         event.stop()
-        if self._filled_for and self.query("#doing"):  # not before it is filled in, nor while the app ends
+        if self._filled_for and self.has_fields:  # not before it is filled in
             self._doing_changed()
             self._edited()
 

@@ -129,14 +129,14 @@ class JobOrdering(Vertical):
             return  # not whole yet; the review will say what is missing
 
     async def _keep(self) -> Job | None:
-        """Store what stands in the form as a draft; None while the services are not open.
+        """Store what stands in the form as a draft; None while the services are not open, and at the end of the app.
 
         Raises:
             HolychatError: It is no job yet, or cannot be stored.
         """
         async with self._keeping:
             services, form = self._services(), self._form
-            if services is None or form is None:
+            if services is None or form is None or not form.has_fields:
                 return None
             order = form.order
             if self._draft is not None and order == self._kept:
