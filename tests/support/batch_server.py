@@ -138,8 +138,7 @@ class BatchServer:
     def release(self) -> None:
         """Let go of what waits, up to where it waits next."""
         with self._held:
-            self._let_go += 1
-            self._waiting = 0  # at once, whenever they wake up: `held` tells of those that wait again
+            self._let_go, self._waiting = self._let_go + 1, 0  # at once, whenever they wake up
             self._held.notify_all()
 
     def wait_for_release(self) -> None:
@@ -147,7 +146,8 @@ class BatchServer:
         with self._held:
             seen = self._let_go
             self._waiting += 1
-            self._waiting -= not self._held.wait_for(lambda: self._let_go > seen, 30)
+            if not self._held.wait_for(lambda: self._let_go > seen, 30):
+                self._waiting -= 1
 
     # What the handler calls, with the lock held
 

@@ -131,11 +131,6 @@ class JobForm(VerticalScroll, can_focus=False):
             self._doing_changed()
 
     @property
-    def has_fields(self) -> bool:
-        """Whether its fields are there: not before it is composed, nor while the app ends."""
-        return bool(self.query("#doing"))
-
-    @property
     def order(self) -> Order:
         """What stands in the fields."""
 
@@ -208,7 +203,7 @@ class JobForm(VerticalScroll, can_focus=False):
     def on_changed(self, event: Changed) -> None:
         """Other fields may be needed."""
         event.stop()
-        if self._filled_for and self.has_fields:  # not before it is filled in
+        if self._filled_for and has_fields(self):  # not before it is filled in
             self._doing_changed()
             self._edited()
 
@@ -293,6 +288,11 @@ class JobForm(VerticalScroll, can_focus=False):
     def action_previous(self) -> None:
         """The field above."""
         self.screen.focus_previous("#job-form .form-field")
+
+
+def has_fields(form: JobForm) -> bool:
+    """Whether its fields are there: not before it is composed, nor while the app ends."""
+    return bool(form.query("#doing"))
 
 
 def _mark_row(widget: Widget, *, focused: bool) -> None:

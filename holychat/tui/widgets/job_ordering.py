@@ -15,7 +15,7 @@ from holychat.errors import HolychatError
 from holychat.tui.framework import keys_held
 from holychat.tui.job_order import Order, order_of
 from holychat.tui.widgets.job_fields import PathField, PromptField
-from holychat.tui.widgets.job_form import JobForm
+from holychat.tui.widgets.job_form import JobForm, has_fields
 from holychat.tui.widgets.job_review import TRIAL, JobReview
 from holychat.tui.work import start_work
 
@@ -136,7 +136,7 @@ class JobOrdering(Vertical):
         """
         async with self._keeping:
             services, form = self._services(), self._form
-            if services is None or form is None or not form.has_fields:
+            if services is None or form is None or not has_fields(form):
                 return None
             order = form.order
             if self._draft is not None and order == self._kept:
