@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holychat.domain.chat import ChatOptions
-from holychat.domain.jobs import ItemState, JobLimits, JobState
-from holychat.errors import Outcome, StoreRefused
+from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.errors import KeyMissing, Outcome, StoreRefused
+from holychat.jobs.lane import Slot
 from holychat.jobs.ledger_writer import LedgerWriter
+from holychat.providers.openai import OpenAIProvider
 from holychat.store import chats, messages
 from holychat.store.ledger_entries import Back, Bill, Done, Received, Sending, Written
 from holychat.store.owners import Owners
@@ -17,6 +19,8 @@ from tests.support.loopback import Gate, Loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from holychat.store.database import Connection
 
@@ -124,6 +128,28 @@ async def test_an_answer_that_came_while_others_were_refused_does_not_hold_up_th
             await writer.settled()
     finally:
         writing.cancel()
+
+
+async def test_a_key_that_could_not_be_had_is_no_reply_to_the_lane(
+    tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Outcome | None] = []
+    release = Slot.release
+
+    def listening(slot: Slot, outcome: Outcome | None = None, **more: Any) -> None:
+        if slot._sent:
+            heard.append(outcome)
+        release(slot, outcome, **more)
+
+    async def send(*_: object) -> None:
+        raise KeyMissing("No key")
+
+    monkeypatch.setattr(Slot, "release", listening)
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+        monkeypatch.setattr(OpenAIProvider, "send", send)
+        job_id = await desk.order(desk.documents("a"))
+        await desk.until(job_id, lambda job: job.pause is PauseReason.KEY)
+    assert heard == [Outcome.NEVER_SENT]
 
 
 async def test_equal_documents_stay_separate_items(tmp_path: Path, loopback: Loopback) -> None:
