@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING
@@ -16,9 +17,10 @@ from holychat.services import open_services
 from holychat.settings import ProviderSettings, Settings
 from holychat.store import ledger_jobs
 from holychat.store.workers import WorkerRow
+from holychat.tui.desk import Desk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from holychat.credentials.secret import Secret
@@ -164,6 +166,21 @@ async def test_a_key_is_not_taken_to_be_refused_because_the_disk_was_full(
                 await window.look()
         assert await window.look() == {window.job_id}
         assert (await window.job()).state is JobState.QUEUED
+
+
+async def test_jobs_are_shown_though_no_key_can_be_handed_over(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with windows(tmp_path, "first") as (window,):
+        monkeypatch.setattr(window.services.jobs.session_keys, "hand_over", full)
+        shown: asyncio.Queue[Sequence[Job]] = asyncio.Queue()
+        feed = asyncio.create_task(Desk(window.services.jobs, shown.put_nowait, lambda _: None).run())
+        try:
+            jobs = await asyncio.wait_for(shown.get(), 10)
+        finally:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
+        assert [job.pause for job in jobs] == [PauseReason.KEY]
 
 
 async def full(_work: object) -> None:
