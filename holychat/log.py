@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from holychat.paths import make_private_directory
@@ -23,10 +24,11 @@ class Masker:
     """Replaces every key that this process knows, by value, in any text.
 
     One instance is made by the composition root; the key chain adds what it finds, providers and the log pass what
-    they are about to say through it.
+    they are about to say through it. Any thread may add and mask.
     """
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()
         self._secrets: tuple[str, ...] = ()
         """The longest first: one may hold another one."""
 
@@ -34,10 +36,9 @@ class Masker:
         """Learn a key. Very short ones are passed over: masking them would garble ordinary words."""
         if len(secret) < _SHORTEST_SECRET or secret in self._secrets:
             return
-        known = {*self._secrets, secret}
-        if len(secret) >= _TAIL + _SHORTEST_SECRET:
-            known.add(secret[-_TAIL:])
-        self._secrets = tuple(sorted(known, key=len, reverse=True))
+        new = {secret, secret[-_TAIL:]} if len(secret) >= _TAIL + _SHORTEST_SECRET else {secret}
+        with self._adding:
+            self._secrets = tuple(sorted({*self._secrets, *new}, key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """Text with every known key masked, also where only its last characters are quoted."""

@@ -102,7 +102,7 @@ class LedgerWriter:
             if not isinstance(entry, Received):
                 self._wake.set()
             elif self._moment is None:
-                self._moment = asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._wake.set)
+                self._moment = asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._moment_over)
             return
         self._later.append((entry, told))
         if len(self._later) >= _LATER_MOST:
@@ -183,11 +183,8 @@ class LedgerWriter:
                 if not self._later:
                     self._idle.set()
                 await self._wake.wait()
-            kept, self._kept = self._kept, []
+            kept = self._take_kept()
             sending, self._sending = self._sending, []
-            if self._moment is not None:
-                self._moment.cancel()
-                self._moment = None
             try:
                 written = await self._write([entry for entry, _ in kept], [entry for entry, _ in sending])
             except StoreError as error:
@@ -197,6 +194,17 @@ class LedgerWriter:
             self._release(written, sending)
             await asyncio.sleep(0)  # what may leave now goes before what came is read
             self._tell(written, kept)
+
+    def _moment_over(self) -> None:
+        self._moment = None
+        self._wake.set()
+
+    def _take_kept(self) -> list[tuple[Kept, Told | None]]:
+        if self._moment is not None:
+            self._moment.cancel()
+            self._moment = None
+        kept, self._kept = self._kept, []
+        return kept
 
     def _take_later(self) -> None:
         if self._timer is not None:
@@ -261,7 +269,7 @@ class LedgerWriter:
 
     async def _one_by_one(self) -> None:
         """Find the entries that break a rule of the schema, so that one of them does not hold up all others."""
-        kept, self._kept = self._kept, []
+        kept = self._take_kept()
         for place, (entry, told) in enumerate(kept):
             try:
                 written = await self._write([entry], [])

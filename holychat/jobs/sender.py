@@ -221,7 +221,7 @@ class Sender:
 
     def _release(self, slot: Slot, error: HolychatError) -> None:
         if not isinstance(error, ProviderError):
-            slot.release(None)
+            slot.release(Outcome.NEVER_SENT)
             return
         slot.release(
             error.outcome,

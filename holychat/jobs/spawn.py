@@ -40,14 +40,19 @@ def ensure_worker(paths: Paths, session_keys: Mapping[str, Secret], database: Da
         database: Where a worker says which keys it has; None: whoever is there will do.
 
     Returns:
-        Whether one was started.
+        Whether one was started. What keeps it from being started is logged, and whoever calls this the next time tries
+        again.
     """
     free = _is_free(paths)
     if free is None:
         return False
     if not free and not (session_keys and database is not None and _lacks(database, session_keys)):
         return False
-    _start(paths, session_keys, take_over=not free)
+    try:
+        _start(paths, session_keys, take_over=not free)
+    except OSError as error:  # no more processes, no memory; or it died before it had read its keys
+        _log.warning("the worker cannot be started: %s", error)
+        return False
     return True
 
 
@@ -105,9 +110,9 @@ def _start(paths: Paths, session_keys: Mapping[str, Secret], *, take_over: bool)
         cwd=Path(holychat.__file__).parent.parent,  # where the package is found even if it is not installed
         env=environ,
     )
+    # It outlives this process or not; while both live somebody must see it end.
+    threading.Thread(target=process.wait, name="worker-process", daemon=True).start()
     if process.stdin is not None:
         keys = json.dumps({name: secret.reveal() for name, secret in session_keys.items()})
         with process.stdin as pipe:
             pipe.write(keys.encode() + b"\n")
-    # It outlives this process or not; while both live somebody must see it end.
-    threading.Thread(target=process.wait, name="worker-process", daemon=True).start()

@@ -71,14 +71,21 @@ class Desk:
                 self._wanted.clear()
                 try:
                     jobs = await self.jobs.list()
-                    helped = await self.jobs.session_keys.hand_over(jobs)
-                    self._spread(jobs, helped)
+                    self._spread(jobs, await self._help(jobs))
                 except HolychatError as error:
                     _LOG.warning("jobs could not be read: %s", error.title)
                 await asyncio.sleep(_FRAME)
         finally:
             for task in others:
                 task.cancel()
+
+    async def _help(self, jobs: Sequence[Job]) -> frozenset[int]:
+        """Hand keys over; what keeps that from being done keeps nobody from seeing how the jobs stand."""
+        try:
+            return await self.jobs.session_keys.hand_over(jobs)
+        except HolychatError as error:
+            _LOG.warning("keys could not be handed over: %s", error.title)
+            return frozenset()
 
     async def _watch(self) -> None:
         try:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holychat.domain.chat import ChatOptions
-from holychat.domain.jobs import ItemState, JobLimits, JobState
+from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.errors import KeyMissing, Outcome, StoreRefused
+from holychat.jobs.lane import Slot
 from holychat.jobs.ledger_writer import LedgerWriter
+from holychat.providers.openai import OpenAIProvider
 from holychat.store import chats, messages
-from holychat.store.ledger_entries import Bill, Done, Received, Sending
+from holychat.store.ledger_entries import Back, Bill, Done, Received, Sending, Written
 from holychat.store.owners import Owners
 from tests.jobs.desk import Desk, echo, gated, now_ms
 from tests.support.loopback import Gate, Loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from holychat.store.database import Connection
 
@@ -95,6 +100,56 @@ async def test_an_entry_that_breaks_a_rule_is_left_out_and_holds_up_no_other(
         writing.cancel()
         assert told == {first.id: True, second.id: False}
         assert await desk.states(job_id) == [DONE, ItemState.RECEIVED]
+
+
+async def test_an_answer_that_came_while_others_were_refused_does_not_hold_up_the_next_one() -> None:
+    class Refusing:
+        """Refuses a transaction of two, and of those alone the first; an answer comes meanwhile."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        async def write(self, _work: object) -> Written:
+            self.asked += 1
+            if self.asked == 1:
+                writer.keep(Received(2, 2, b"{}", 200, "", 1))
+            if self.asked <= 2:
+                raise StoreRefused("A rule is broken")
+            await asyncio.sleep(0.05)  # so long that the moment for which an answer waits is over
+            return Written()
+
+    writer = LedgerWriter(Refusing(), "test", lambda _: None, lambda _: None)  # type: ignore[arg-type]
+    writing = asyncio.create_task(writer.run())
+    try:
+        async with asyncio.timeout(5):
+            writer.keep(Back(1, 1, 1, Outcome.NEVER_SENT))
+            await writer.settled()
+            writer.keep(Received(3, 3, b"{}", 200, "", 1))
+            await writer.settled()
+    finally:
+        writing.cancel()
+
+
+async def test_a_key_that_could_not_be_had_is_no_reply_to_the_lane(
+    tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Outcome | None] = []
+    release = Slot.release
+
+    def listening(slot: Slot, outcome: Outcome | None = None, **more: Any) -> None:
+        if slot._sent:
+            heard.append(outcome)
+        release(slot, outcome, **more)
+
+    async def send(*_: object) -> None:
+        raise KeyMissing("No key")
+
+    monkeypatch.setattr(Slot, "release", listening)
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+        monkeypatch.setattr(OpenAIProvider, "send", send)
+        job_id = await desk.order(desk.documents("a"))
+        await desk.until(job_id, lambda job: job.pause is PauseReason.KEY)
+    assert heard == [Outcome.NEVER_SENT]
 
 
 async def test_equal_documents_stay_separate_items(tmp_path: Path, loopback: Loopback) -> None:

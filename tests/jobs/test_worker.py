@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
+from holychat.credentials.secret import checked_secret
 from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.jobs import spawn
 from holychat.jobs.spawn import ensure_worker
 from holychat.jobs.worker import WorkerLock
 from holychat.store import workers
@@ -150,8 +153,6 @@ def test_a_second_sigterm_ends_it_at_once_and_the_next_worker_finds_doubts(desk:
 def test_a_key_typed_in_a_session_reaches_the_worker_by_its_standard_input_alone(
     tmp_path: Path, server: QuotaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from holychat.credentials.secret import checked_secret
-
     secret = "sk-typed-in-this-session-0123456789"
     with DeskHome(tmp_path, server, idle_seconds=20.0) as desk:
         config = desk.home / "config" / "config.toml"
@@ -181,6 +182,26 @@ def test_a_key_typed_in_a_session_reaches_the_worker_by_its_standard_input_alone
         assert not ensure_worker(desk.paths, keys, desk.database), "this one has the key"
         files = [file for file in desk.home.rglob("*") if file.is_file()]
         assert not any(secret.encode() in file.read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("trouble", ["no process", "it dies at once"])
+def test_a_worker_that_cannot_be_started_is_no_error_of_whoever_wanted_it(
+    desk: DeskHome, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
+) -> None:
+    popen = subprocess.Popen
+
+    def start_none(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if trouble == "no process":
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        process = popen([sys.executable, "-c", ""], **options)
+        process.wait()
+        return process
+
+    monkeypatch.setattr(spawn.subprocess, "Popen", start_none)
+    keys = {"quota": checked_secret("sk-typed-in-this-session-0123456789", "typed")}
+    assert not ensure_worker(desk.paths, keys, desk.database)
+    assert "cannot be started" in caplog.text
+    monkeypatch.undo()
 
 
 def test_a_started_worker_is_no_child_of_the_terminal(desk: DeskHome, monkeypatch: pytest.MonkeyPatch) -> None:
