@@ -208,6 +208,13 @@ class ProviderRegistry:
         return self._keychain.require_now(info).secret
 
 
+def kind_of(name: str, settings: Settings) -> str:
+    """One of `KINDS`, as the settings have it, else as built in."""
+    own = settings.providers.get(name)
+    built_in = next((info.kind for info in BUILT_IN if info.name == name), "openai")
+    return (own.kind if own is not None else "") or built_in
+
+
 def _merged(settings: Settings) -> dict[str, ProviderInfo]:
     infos = {info.name: info for info in BUILT_IN}
     for name in [*infos, *sorted(set(settings.providers) - set(infos))]:
