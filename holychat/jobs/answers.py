@@ -26,9 +26,9 @@ MISFIT = "AnswerMisfit"
 _LONGEST_ESCAPE = 12
 """Characters: two halves of a letter beyond the first plane."""
 _STRING = r'"((?:[^"\\]|\\.)*)'
-_CONTENT = re.compile(r'"content"\s*:\s*(?:(\[)|%s)' % _STRING)
+_CONTENT = re.compile(rf'"content"\s*:\s*(?:(\[)|{_STRING})')
 """A text, or a list of blocks, as Anthropic has it."""
-_BLOCK_TEXT = re.compile(r'"text"\s*:\s*%s' % _STRING)
+_BLOCK_TEXT = re.compile(rf'"text"\s*:\s*{_STRING}')
 """Within a string the quotes around a name are escaped."""
 
 
