@@ -236,7 +236,8 @@ def _configured(name: str, own: ProviderSettings, built_in: ProviderInfo | None)
     if base_url:
         _check_url(table, base_url)
     elif kind != "offline" and built_in is None:
-        raise SettingsError(f"{table} needs a base_url", 'For example base_url = "http://127.0.0.1:11434/v1".')
+        example = "https://llm.example.com/anthropic" if kind == "anthropic" else "http://127.0.0.1:11434/v1"
+        raise SettingsError(f"{table} needs a base_url", f'For example base_url = "{example}".')
     model = own.model or (built_in.model if built_in else "") or ("extractive" if kind == "offline" else "")
     return ProviderInfo(name, kind, base_url, model, _needs_key(own, built_in, kind, base_url))
 
