@@ -25,7 +25,11 @@ _log = logging.getLogger(__name__)
 MISFIT = "AnswerMisfit"
 _LONGEST_ESCAPE = 12
 """Characters: two halves of a letter beyond the first plane."""
-_CONTENT = re.compile(r'"content"\s*:\s*"((?:[^"\\]|\\.)*)')
+_STRING = r'"((?:[^"\\]|\\.)*)'
+_CONTENT = re.compile(rf'"content"\s*:\s*(?:(\[)|{_STRING})')
+"""A text, or a list of blocks, as Anthropic has it."""
+_BLOCK_TEXT = re.compile(rf'"text"\s*:\s*{_STRING}')
+"""Within a string the quotes around a name are escaped."""
 
 
 def read_answer(
@@ -76,17 +80,21 @@ def _understood(
 
 def legible(partial: bytes) -> str | None:
     """What can be read of the body of an answer that broke off, or is no answer; None where that is nothing."""
-    found = _CONTENT.search(partial.decode("utf-8", "ignore"))
+    body = partial.decode("utf-8", "ignore")
+    found = _CONTENT.search(body)
     if found is None:
         return None
-    text = found[1]
+    pieces = [found[2]] if found[1] is None else _BLOCK_TEXT.findall(body, found.end())
+    return "".join(map(_unescaped, pieces)) or None
+
+
+def _unescaped(text: str) -> str:
     for cut in range(_LONGEST_ESCAPE):  # the last escape may have been cut
         try:
-            said = json.loads(f'"{text[: len(text) - cut]}"', strict=False)
+            return str(json.loads(f'"{text[: len(text) - cut]}"', strict=False))
         except ValueError:
             continue
-        return said if isinstance(said, str) and said else None
-    return None
+    return ""
 
 
 def _bill(job: Job, model: str, reply: Reply, costs: Costs, guessed: Bill, *, batch: bool) -> Bill:

@@ -13,6 +13,8 @@ from holychat.domain.spending import Share
 from holychat.money.accounting import Accounting
 from holychat.money.limits import Limit, refuse_over
 from holychat.money.periods import Calendar, days_of
+from holychat.providers.message_types import usual_answer
+from holychat.providers.registry import kind_of
 from holychat.store import calibrations, spending
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 By: TypeAlias = Literal["model", "provider", "day", "chat", "job"]
 
 _ASSUMED_ANSWER = 8192
-"""Tokens of the longest answer of a model of which that is not known."""
+"""Tokens of the longest answer of a model of which that is not known, where none is asked for."""
 _UNCALIBRATED = 0.25
 """How far an estimate may be off before a model has reported anything."""
 _LEAST_ERROR = 0.1
@@ -73,6 +75,7 @@ class Costs:
             StoreError: The database cannot be read.
         """
         self._database = database
+        self._settings = settings
         self._limits: dict[Name, int] = {}
         for name, dollars in (("day", settings.limits.day), ("month", settings.limits.month)):
             if dollars is not None:
@@ -166,9 +169,14 @@ class Costs:
         known = self.tokens.calibration(model)
         margin = _UNCALIBRATED if known is None else max(_LEAST_ERROR, known.error)
         given = math.ceil(self.tokens.prompt(prompt, model) * (1 + margin))
-        answer = max_tokens or longest_answer(model) or _ASSUMED_ANSWER
         window = self.prices.context_window(model, provider)
+        answer = max_tokens or longest_answer(model) or self._assumed_answer(provider, window)
         return self.prices.worst_cost(provider, model, given, answer if window is None else min(answer, window))
+
+    def _assumed_answer(self, provider: str, window: int | None) -> int:
+        if kind_of(provider, self._settings) == "anthropic":
+            return usual_answer(None, window, stream=True)  # what is asked for
+        return _ASSUMED_ANSWER
 
     def allow_one(self) -> None:
         """Let the next live request pass whatever the limits say: the person said so."""

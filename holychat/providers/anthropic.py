@@ -7,9 +7,11 @@ temperature. A later one takes the same requests otherwise and answers in the sa
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from holychat.catalog import prices
+from holychat.catalog.tokens import estimate_tokens
 from holychat.domain.request import ReplyRequest
 from holychat.errors import RequestRefused
 from holychat.providers.endpoint import Endpoint, may_be_worded_otherwise
@@ -28,6 +30,8 @@ _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 _USUAL = Wording()
 VERSION = "2023-06-01"
+_ESTIMATE_MARGIN = 1.25
+"""How far an estimate of tokens may be off."""
 
 
 class AnthropicProvider(Endpoint):
@@ -53,6 +57,8 @@ class AnthropicProvider(Endpoint):
     ) -> None:
         super().__init__(info, **more)
         self._context_window = context_window
+        self._refused: dict[str, set[int]] = {}
+        """Lengths of ours that lines of batches were refused for, by model."""
 
     def _address(self, base_url: str) -> str:
         bare, mark, query = base_url.strip().partition("?")
@@ -82,18 +88,33 @@ class AnthropicProvider(Endpoint):
     def _batch_body(self, request: ReplyRequest) -> bytes:
         # A batch has a day; nothing waits for one of its replies.
         most = self._wording(request).answer(self._most(request, stream=True))
-        return encode_message_request(request, stream=False, max_tokens=most)
+        return encode_message_request(request, stream=False, max_tokens=self._within_context(request, most))
+
+    def _within_context(self, request: ReplyRequest, most: int) -> int:
+        """Less than `most` where a prompt is likely to leave less: what a batch refuses is not put otherwise."""
+        window = None if request.max_tokens else self._context_window(request.model)
+        # No tokenizer makes more tokens than bytes, of which a character has four at most.
+        if window is None or 4 * sum(len(part.text) for part in request.messages) + most <= window:
+            return most
+        given = sum(estimate_tokens(part.text) for part in request.messages)
+        left = window - math.ceil(given * _ESTIMATE_MARGIN)
+        return min(most, left) if left > 0 else most
 
     def _learn(self, model: str, said: str) -> bool:
-        """Whether a refusal within a batch was of a length that we chose; it is asked for less from now on."""
+        """Whether a refusal within a batch was of a length that we chose; it is asked for less from now on.
+
+        The lines of a batch are all refused alike, most of them after the first one has taught what there is to learn.
+        """
         request = ReplyRequest(model, ())
         wording, most = self._wording(request), self._most(request, stream=True)
-        body = b'"max_tokens":%d' % wording.answer(most)
-        other = wording.after_refusal(said, body, chosen=False)
-        if other is None or other.longest is None:
-            return False
-        self._wordings[model] = Wording(other.longest)
-        return True
+        asked = {most, wording.answer(most)} | self._refused.get(model, set())
+        for length in asked:
+            other = Wording().after_refusal(said, b'"max_tokens":%d' % length, chosen=False)
+            if other is not None and other.longest is not None:
+                self._refused.setdefault(model, set()).add(length)
+                self._wordings[model] = Wording(other.answer(wording.answer(most)))
+                return True
+        return False
 
     async def _put(self, request: ReplyRequest, stream: bool, attempt: Callable[[bytes], Awaitable[_T]]) -> _T:
         wording, most = self._wording(request), self._most(request, stream=stream)

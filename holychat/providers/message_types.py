@@ -74,7 +74,7 @@ class Wording(msgspec.Struct, frozen=True):
             return None
         if (found := _TOO_LONG.search(message)) is not None:
             most = int(found[2])
-            fewer = 0 < most < int(found[1]) and b'"max_tokens":%d' % int(found[1]) in body
+            fewer = 0 < most < int(found[1]) and re.search(rb'"max_tokens":%d\b' % int(found[1]), body)
             return Wording(longest=most, room=self.room) if fewer else None
         if (found := _NO_ROOM.search(message)) is not None and self.room is None:
             left = int(found[3]) - int(found[1])

@@ -208,6 +208,13 @@ class ProviderRegistry:
         return self._keychain.require_now(info).secret
 
 
+def kind_of(name: str, settings: Settings) -> str:
+    """One of `KINDS`, as the settings have it, else as built in."""
+    own = settings.providers.get(name)
+    built_in = next((info.kind for info in BUILT_IN if info.name == name), "openai")
+    return (own.kind if own is not None else "") or built_in
+
+
 def _merged(settings: Settings) -> dict[str, ProviderInfo]:
     infos = {info.name: info for info in BUILT_IN}
     for name in [*infos, *sorted(set(settings.providers) - set(infos))]:
@@ -229,7 +236,8 @@ def _configured(name: str, own: ProviderSettings, built_in: ProviderInfo | None)
     if base_url:
         _check_url(table, base_url)
     elif kind != "offline" and built_in is None:
-        raise SettingsError(f"{table} needs a base_url", 'For example base_url = "http://127.0.0.1:11434/v1".')
+        example = "https://llm.example.com/anthropic" if kind == "anthropic" else "http://127.0.0.1:11434/v1"
+        raise SettingsError(f"{table} needs a base_url", f'For example base_url = "{example}".')
     model = own.model or (built_in.model if built_in else "") or ("extractive" if kind == "offline" else "")
     return ProviderInfo(name, kind, base_url, model, _needs_key(own, built_in, kind, base_url))
 

@@ -46,6 +46,7 @@ def test_init_never_overwrites(shell: Shell, private_environment: Path, as_link:
 
 def test_the_commented_file_names_every_setting_and_each_line_of_it_is_valid() -> None:
     text = importlib.resources.files("holychat.cli").joinpath("config.toml").read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 120
     settings_lines = [re.sub(r"^# (?=\[|\"?[\w.]+\"? = )", "", line) for line in text.splitlines()]
     shown = "\n".join(settings_lines)
     parse_settings(shown)

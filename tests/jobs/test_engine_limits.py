@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from holychat.domain.jobs import ItemState, JobLimits, JobState, Kind, PauseReason, Recipe, Source, SourceKind
 from holychat.domain.usage import Cost
 from holychat.jobs import commands
+from holychat.jobs.answers import legible
 from holychat.store.item_moves import Chosen
 from tests.jobs.desk import SUMMARIZE, Desk, answer, echo, now_ms
 from tests.support.loopback import Loopback, Script, error_reply
@@ -134,6 +137,22 @@ async def test_what_is_in_doubt_is_sent_again_within_the_allowance_alone(tmp_pat
         assert sorted(await desk.states(job_id)) == [DONE, DONE, IN_DOUBT]
         assert len(loopback.requests) == 5
         assert desk.sql("SELECT doubts_retried, doubted_micros > 0 FROM jobs") == [(2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"choices":[{"message":{"content":"Half \\"an\\u00', 'Half "an'),
+        ('{"id":"m","content":[{"type":"text","text":"Half \\u00e4n', "Half än"),
+        ('{"content" : [ {"citations":null,"text": "Half", "type":"text"},{"type":"text","text":" an\\', "Half an"),
+        ('{"content":[{"type":"thinking","thinking":"\\"text\\":\\"no\\"","signature":"s"},{"text":"Half', "Half"),
+        ('{"content":[{"type":"thinking","thinking":"Hm', None),
+        ('{"content":[{"type":"text","text":"', None),
+        ('{"text":"not within"', None),
+    ],
+)
+def test_what_was_paid_for_of_a_broken_answer_is_legible(body: str, said: str | None) -> None:
+    assert legible(body.encode()) == said
 
 
 async def test_what_is_in_doubt_waits_for_a_person_without_an_allowance(tmp_path: Path, loopback: Loopback) -> None:

@@ -244,3 +244,56 @@ async def test_requests_whose_file_is_gone_before_the_order_wait_again(server: M
             await desk.until_state(job_id, JobState.FINISHED)
         assert [row.state for row in desk.submissions(job_id)] == [SubmissionState.REFUSED, SubmissionState.INGESTED]
         await desk.assert_done_once(job_id, 3)
+
+
+async def test_what_was_not_told_before_a_batch_was_found_does_not_count_against_it(
+    server: MessageBatches, tmp_path: Path
+) -> None:
+    server.torn = 1
+    server.running = True
+    async with ClaudeDesk(tmp_path, server) as desk:
+        job_id = await desk.order_low(3)
+        async with desk.engine():
+            await wait_until(lambda: server.created == 1)
+            batch = server.batches["msgbatch_1"]
+            batch.late, batch.hidden = 2, 1
+            server.end()
+            await desk.until_state(job_id, JobState.FINISHED)
+        assert (batch.late, batch.hidden) == (0, 0)
+        await desk.assert_done_once(job_id, 3)
+
+
+async def test_a_batch_that_was_ordered_much_later_is_not_taken_for_ours(
+    server: MessageBatches, tmp_path: Path
+) -> None:
+    server.unheard = 1
+    server.running = True
+    async with ClaudeDesk(tmp_path, server) as desk:
+        desk.foreign(4).created += 2 * 86_400
+        job_id = await desk.order_low(4)
+        async with desk.engine():
+            await desk.until(job_id, lambda _: server.created == 2)
+            server.end()
+            await desk.until_state(job_id, JobState.FINISHED)
+        await desk.assert_done_once(job_id, 4)
+
+
+async def test_a_job_that_is_cancelled_waits_for_no_batch_that_may_be_its_own(
+    server: MessageBatches, tmp_path: Path
+) -> None:
+    server.torn = 1
+    server.running = True
+    async with ClaudeDesk(tmp_path, server) as desk:
+        job_id = await desk.order_low(3)
+        async with desk.engine():
+            await wait_until(lambda: any(row.failure is not None for row in desk.submissions(job_id)))
+            await desk.command(lambda c: commands.cancel(c, job_id, now_ms()))
+            await desk.until(job_id, lambda job: not job.counts.of(ItemState.SENDING))
+        (row,) = desk.submissions(job_id)
+        job = await desk.job(job_id)
+        assert (job.state, row.state) == (JobState.CANCELLED, SubmissionState.REFUSED)
+        assert await desk.states(job_id) == [ItemState.IN_DOUBT] * 3
+        assert job.money.in_doubt > 0
+        assert row.failure is not None
+        assert row.failure.kind == "BatchLeft"
+        assert not server.batches["msgbatch_1"].cancelled, "it may be somebody else's"

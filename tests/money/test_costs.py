@@ -98,6 +98,20 @@ async def test_a_request_that_could_go_beyond_a_limit_is_not_sent_nor_stored_and
     await services.close()
 
 
+async def test_of_an_unknown_model_the_worst_is_what_would_be_asked_for(opened: Callable[[str], Services]) -> None:
+    there = 'kind = "anthropic"\nbase_url = "https://llm.example.com"\nneeds_key = false\n'
+    small = "[prices.mine.small]\ninput = 0\noutput = 1\ncontext = 20000\n"
+    prices = "".join(f'[prices.{name}."unheard-of"]\ninput = 0\noutput = 1\n' for name in ("mine", "anthropic", "test"))
+    services = opened(f"[providers.mine]\n{there}{prices}{small}")
+    prompt = (PromptMessage(Role.USER, "why?"),)
+    worst = services.costs.worst_cost
+    assert worst("mine", "unheard-of", prompt, None) == worst("anthropic", "unheard-of", prompt, None) == 32_000
+    assert worst("mine", "unheard-of", prompt, 50) == 50
+    assert worst("mine", "small", prompt, None) == 10_000
+    assert worst("test", "unheard-of", prompt, None) == 8_192, "nobody asks for a length there"
+    await services.close()
+
+
 async def test_the_worst_case_counts_and_not_the_likely_one(
     opened: Callable[[str], Services], loopback: Loopback
 ) -> None:

@@ -105,6 +105,13 @@ def test_a_table_that_cannot_be_used_is_an_error_that_names_it(toml: str, said: 
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("kind", "ending"), [("openai", '/v1".'), ("anthropic", '.com/anthropic".')])
+def test_an_example_of_an_address_is_one_of_that_kind(kind: str, ending: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        registry_of(f'[providers.mine]\nkind = "{kind}"')
+    assert caught.value.hint.endswith(ending)
+
+
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         registry_of().info("holyship\x1b[31m")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import pytest
 
+from holychat.domain.chat import Role
+from holychat.domain.request import PromptMessage
 from holychat.errors import KeyRejected, Outcome, Overloaded, ProviderError, RequestRefused
 from tests.providers.claudes import HI, claude
 from tests.providers.tools import KEY
@@ -149,9 +151,29 @@ async def test_a_length_of_ours_that_a_batch_was_refused_for_is_learnt(service: 
     said = "test refused the request: max_tokens: 32000 > 4096, which is the maximum allowed number of output tokens"
     assert service.learn("claude-test-1", said)
     assert json.loads(service.line("a-1", HI))["params"]["max_tokens"] == 4096
-    assert not service.learn("claude-test-1", said), "the same refusal teaches nothing twice"
+    assert service.learn("claude-test-1", said), "another line of the same batch was refused for the same"
+    assert service.learn("claude-test-1", said.replace("32000 > 4096", "4096 > 2048"))
+    assert service.learn("claude-test-1", said), "a refusal that was heard late"
+    assert json.loads(service.line("a-1", HI))["params"]["max_tokens"] == 2048, "what was allowed last counts"
+    assert not service.learn("claude-test-1", said.replace("32000", "3200")), "the beginning of a figure is another one"
     assert not service.learn("claude-test-1", "max_tokens: 9 > 5, which is the maximum"), "that was the person's"
     assert json.loads(service.line("a-1", replace(HI, max_tokens=9)))["params"]["max_tokens"] == 9
+
+
+async def test_in_a_batch_what_a_long_prompt_leaves_of_the_context_is_asked_for(server: MessageBatches) -> None:
+    provider = claude(server.url, window=200_000)
+    service = provider.batches()
+
+    def asked(words: int, **more: Any) -> int:
+        request = replace(HI, model="claude-haiku-4.5", messages=(PromptMessage(Role.USER, "word " * words),), **more)
+        most: int = json.loads(service.line("a-1", request))["params"]["max_tokens"]
+        return most
+
+    assert asked(10) == asked(1000) == 64_000
+    assert 0 < asked(110_000) < 60_000
+    assert asked(110_000, max_tokens=64_000) == 64_000, "what the person chose is never changed"
+    assert asked(500_000) == 64_000, "it has no room at all; the refusal says so"
+    await provider.aclose()
 
 
 async def test_the_official_client_reads_the_same_batches(

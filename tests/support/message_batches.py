@@ -32,6 +32,10 @@ class Batch:
     cancelled: bool = False
     has_results: bool = True
     answered: bool = False
+    late: int = 0
+    """How many lists show it without its results although it has ended."""
+    hidden: int = 0
+    """How often it is not found by its name."""
 
 
 class MessageBatches(Loopback):
@@ -117,12 +121,21 @@ class MessageBatches(Loopback):
         if "after_id" in query:
             newest = newest[[batch.id for batch in newest].index(query["after_id"]) + 1 :]
         most = int(query.get("limit", 20))
-        page = [self._body(batch) for batch in newest[:most]]
+        page = [self._body(batch) | self._without_results(batch) for batch in newest[:most]]
         return json_reply({"data": page, "has_more": len(newest) > most, "first_id": None, "last_id": None})
+
+    def _without_results(self, batch: Batch) -> dict[str, Any]:
+        if batch.running or not batch.late:
+            return {}
+        batch.late -= 1
+        return {"results_url": None}
 
     def _one(self, method: str, name: str, what: str) -> Script:
         batch = self.batches.get(name)
         if batch is None:
+            return refusal(404, "not_found_error", "Not found")
+        if method == "GET" and not what and batch.hidden:
+            batch.hidden -= 1
             return refusal(404, "not_found_error", "Not found")
         if method == "DELETE":
             if batch.running:

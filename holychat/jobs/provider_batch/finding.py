@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _EARLIER_S = 3600
 """How far the provider's clock may be behind ours, when its batches are looked through."""
+_LATER_S = 5400
+"""How much later than the order ours may have been created: the half hour that one takes at most, and an hour that the
+provider's clock may be ahead."""
 
 UNCLEAR = Failure(
     "BatchUnclear",
@@ -27,6 +30,12 @@ UNCLEAR = Failure(
 UNTOLD = Failure(
     "BatchUntold",
     "The provider has a batch that may be this one, and does not tell its results; it may have been done and billed",
+    "Send it again at the risk of paying twice, or skip it.",
+    outcome=Outcome.AMBIGUOUS.value,
+)
+LEFT = Failure(
+    "BatchLeft",
+    "A batch that may be this one was still at work when the job was ended; it may be done and billed",
     "Send it again at the risk of paying twice, or skip it.",
     outcome=Outcome.AMBIGUOUS.value,
 )
@@ -57,7 +66,7 @@ async def find_file(service: BatchService, mine: Submission) -> str:
     return ""
 
 
-async def find_batch(service: BatchService, mine: Submission, known: Collection[str]) -> Search:
+async def find_batch(service: BatchService, mine: Submission, known: Collection[str], ordered_ms: int | None) -> Search:
     """Look for the batch of a submission at its provider.
 
     Where a batch carries our token, or the number of our file, that decides. Else every batch of this time with as many
@@ -67,8 +76,10 @@ async def find_batch(service: BatchService, mine: Submission, known: Collection[
         service: The provider's.
         mine: The submission.
         known: Batches of other submissions.
+        ordered_ms: When it was ordered, or later; None: not known.
     """
     earliest = mine.created_ms // 1000 - _EARLIER_S
+    latest = None if ordered_ms is None else ordered_ms // 1000 + _LATER_S
     at_work = untold = False
     async with contextlib.aclosing(service.batches()) as batches:
         async for batch in batches:
@@ -78,6 +89,8 @@ async def find_batch(service: BatchService, mine: Submission, known: Collection[
             if batch.created_s and batch.created_s < earliest:
                 break
             if service.has_files or batch.total != mine.lines or batch.id in known:
+                continue
+            if latest is not None and batch.created_s > latest:
                 continue
             token = await service.token_of(batch)
             if token == mine.token:

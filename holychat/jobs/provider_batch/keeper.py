@@ -12,7 +12,7 @@ from holychat.domain.batches import OPEN_SUBMISSIONS, BatchStatus, SubmissionSta
 from holychat.domain.failures import Failure
 from holychat.errors import CredentialError, HolychatError, Outcome, ProviderError, RequestRefused
 from holychat.jobs.provider_batch.files import remote_name
-from holychat.jobs.provider_batch.finding import UNCLEAR, UNTOLD, find_batch, find_file
+from holychat.jobs.provider_batch.finding import LEFT, UNCLEAR, UNTOLD, find_batch, find_file
 from holychat.jobs.provider_batch.harvest import MOST_MISSES, Harvest
 from holychat.store import submissions
 
@@ -52,6 +52,8 @@ class Keeper:
         self._desk = desk
         self.service = service
         self._fresh = fresh
+        # Of an order whose answer another worker waited for: when it was begun, or somewhat later.
+        self._ordered_ms = submission.poll_ms
         self._absent_since: float | None = None
         self._misses = 0
         self._tries = 0
@@ -128,6 +130,7 @@ class Keeper:
             content = self._desk.files.requests(self.submission.token)
             batch = await self.service.create(self.submission.input_file_id, self.submission.token, content)
         except ProviderError as error:
+            self._ordered_ms = time.time_ns() // 1_000_000
             if error.outcome in (Outcome.NEVER_SENT, Outcome.REFUSED, Outcome.AUTH):
                 await self._move(SubmissionState.FILE_UPLOADED)
             elif error.outcome is Outcome.FATAL:
@@ -150,7 +153,7 @@ class Keeper:
         """A batch may have been created that nobody heard of: find it, or be sure that there is none."""
         bounds = self._desk.bounds
         known = await self._desk.known_batches(self.submission.provider)
-        search = await find_batch(self.service, self.submission, known)
+        search = await find_batch(self.service, self.submission, known, self._ordered_ms)
         if search.batch is not None:
             _log.info("Batch of job %d was created before and is taken up again", self.submission.job_id)
             return await self._created(search.batch)
@@ -158,6 +161,8 @@ class Keeper:
         if self._misses >= MOST_MISSES and not search.at_work:
             return await self._leave_in_doubt(UNTOLD)
         if search.at_work or search.untold:
+            if self.unwanted:
+                return await self._leave_in_doubt(LEFT)
             pause, self._absent_since = bounds.longest_poll_seconds, None
             next_ms = time.time_ns() // 1_000_000 + round(pause * 1000)
             await self._write(lambda c, _: submissions.later(c, self.submission.id, next_ms, UNCLEAR))
@@ -172,6 +177,7 @@ class Keeper:
 
     async def _created(self, batch: RemoteBatch) -> float:
         pause = self._desk.bounds.poll_seconds
+        self._misses = 0
         await self._write(lambda c, now: submissions.created(c, self.submission.id, batch, now + round(pause * 1000)))
         _log.info("Job %d: %d requests are with the provider", self.submission.job_id, self.submission.lines)
         return 0.0 if self.unwanted else pause
