@@ -122,12 +122,15 @@ async def test_the_event_loop_stays_free_while_a_long_text_is_read() -> None:
     provider = offline()
     await provider.warm()
     task = asyncio.create_task(provider.complete(request))
-    longest, last = 0.0, time.monotonic()
+    gaps, began = [], time.monotonic()
     while not task.done():
+        last = time.monotonic()
         await asyncio.sleep(0.005)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        gaps.append(time.monotonic() - last)
     assert (await task).text
-    assert longest < 0.3
+    # In proportion, whatever else the machine does: a loop that is held has one gap as long as all the reading.
+    assert len(gaps) >= 10
+    assert max(gaps) < (time.monotonic() - began) / 2
 
 
 async def test_it_lists_its_one_model() -> None:
