@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from holychat.errors import ProviderError
 from holychat.providers.bodies import PIECE, BodyError, BodyReader, read_beginning, read_whole
@@ -20,7 +20,7 @@ from holychat.providers.whole import raw_reply
 from holychat.providers.wire_types import WireError, decode_models
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 
     import httpx
 
@@ -46,6 +46,14 @@ _BEHIND_HTTPX = 1.0
 """Seconds that httpx's own limits for connecting and for TLS go first: a cancelled greeting leaks its socket."""
 _DRAIN_SECONDS = 0.5
 _DRAIN_LIMIT = 64 * 1024
+
+
+class Sink(Protocol):
+    """What takes the pieces of an answer: a binary file, or somebody who stops when there is enough."""
+
+    def writelines(self, pieces: Iterable[bytes], /) -> None:
+        """Take these."""
+        ...
 
 
 class Exchange:
@@ -152,7 +160,7 @@ class Exchange:
         """
         return await self._run(self._read_raw())
 
-    async def save(self, file: BinaryIO, limit: int) -> int:
+    async def save(self, file: Sink, limit: int) -> int:
         """Write the whole answer to a file, piece by piece, and give its size in bytes.
 
         Raises:

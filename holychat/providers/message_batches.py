@@ -215,7 +215,7 @@ class MessageBatches(BatchService):
         exchange, line = Exchange(self._pool, self._translator, _SECONDS), _FirstLine()
         try:
             await exchange.open(await self._request("GET", f"{_ROOT}/{as_path(batch_id)}/results"))
-            await exchange.save(line, _LINE_LIMIT)  # type: ignore[arg-type]
+            await exchange.save(line, _LINE_LIMIT)
         except _EnoughRead:
             pass
         except RequestRefused as refused:
