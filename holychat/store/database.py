@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -36,6 +37,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _BUSY_MS = 10_000
+_ASK_AGAIN_S = 0.01
 _READERS = 2
 
 
@@ -243,11 +245,24 @@ def _connect(path: Path | None) -> Connection:
 
 def _choose_journal(connection: Connection, path: Path) -> None:
     wanted = "truncate" if on_network_file_system(path) else "wal"
-    got = str(connection.pragma("journal_mode", wanted))
+    got = _journaled(connection, wanted)
     if got != "wal":
         _log.warning(
             "%s is journaled by %r instead of WAL; windows of other processes may wait for each other", path, got
         )
+
+
+def _journaled(connection: Connection, wanted: str) -> str:
+    # SQLite waits for nobody here: of processes that open a new database together, all but one are told that it is
+    # locked at once, because those that wait while they read would stop each other.
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            return str(connection.pragma("journal_mode", wanted))
+        except apsw.BusyError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_ASK_AGAIN_S)
 
 
 def sqlite_version() -> str:

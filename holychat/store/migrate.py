@@ -18,6 +18,12 @@ APPLICATION_ID = 0x486F6C79
 """Marks the file as holychat's ("Holy")."""
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+# One statement, so that it is seen as it was at one moment: another process may be migrating it just now.
+_WHAT_IT_IS = """
+SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_user_version, pragma_application_id
+"""
+
 
 def known_version(folder: Path = MIGRATIONS) -> int:
     """The newest version that this program can read and write."""
@@ -92,9 +98,7 @@ def _scripts(folder: Path) -> list[Path]:
 
 
 def _checked_version(connection: apsw.Connection, path: Path | None, known: int) -> int:
-    version = int(connection.pragma("user_version"))
-    application = int(connection.pragma("application_id"))
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    version, application, tables = map(int, connection.execute(_WHAT_IT_IS).get)
     if application not in (0, APPLICATION_ID) or (application == 0 and tables):
         raise damaged(path, "it belongs to another program")
     if version > known:

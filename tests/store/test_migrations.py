@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import apsw
@@ -12,8 +13,8 @@ from holychat.domain.chat import ChatOptions
 from holychat.errors import StoreDamaged, StoreTooNew
 from holychat.store import chats, search
 from holychat.store.database import Database
-from holychat.store.migrate import MIGRATIONS, known_version
-from tests.store.tools import expect, files_beside, is_sound, python, talk, wait_until
+from holychat.store.migrate import MIGRATIONS, known_version, migrate, refuse_unknown
+from tests.store.tools import DEADLINE, expect, files_beside, is_sound, python, talk, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,15 +158,49 @@ def test_processes_that_start_together_migrate_once(path: Path, next_version: Pa
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    for process in processes:
-        out, err = process.communicate(timeout=60)
-        assert (out.strip(), process.returncode) == ("open", 0), err
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [(out.strip(), process.returncode) for (out, _), process in zip(told, processes, strict=True)] == [
+        ("open", 0)
+    ] * 4, [err for _, err in told]
     database = Database.open(path, migrations=next_version)
     assert database.read_now(lambda c: c.execute("SELECT count(*) FROM times").get) == 1
     assert is_sound(database)
     database.close()
     assert len(copies(path)) == (0 if new else 1)
     assert not [name for name in files_beside(path) if name.endswith(".tmp")]
+
+
+def test_a_new_database_that_another_process_has_just_made_is_waited_for(path: Path) -> None:
+    path.parent.mkdir()
+    first = apsw.Connection(str(path))
+    first.execute("BEGIN IMMEDIATE; CREATE TABLE half (done)")
+    with ThreadPoolExecutor(1) as other:
+        opened = other.submit(Database.open, path)
+        with pytest.raises(TimeoutError):
+            opened.result(timeout=0.2)
+        first.execute("ROLLBACK")
+        first.close()
+        opened.result(timeout=DEADLINE).close()
+
+
+def test_what_a_database_is_is_read_at_one_moment(path: Path) -> None:
+    # Seen between its first and its last statement, a database that is being made looks like somebody else's.
+    path.parent.mkdir()
+    reader, maker = apsw.Connection(str(path)), apsw.Connection(str(path))
+    reader.pragma("journal_mode", "wal")
+    statements = 0
+
+    def make(*_: object) -> bool:
+        nonlocal statements
+        statements += 1
+        if statements == 3:
+            migrate(maker, path)
+        return True
+
+    reader.exec_trace = make
+    assert [refuse_unknown(reader, path) for _ in range(3)] == [0, 0, known_version()]
+    reader.close()
+    maker.close()
 
 
 def test_migrations_are_numbered_without_gaps(next_version: Path) -> None:
