@@ -11,6 +11,7 @@ What is changed, and why:
 * an exported COLUMNS keeps the app from following resizes.
 * every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
 * asking a new widget for its size after a scroll keeps all others from hearing that theirs has changed.
+* Enter in the command palette runs what was found for an earlier text, as long as the search for this one goes on.
 * standard error is painted on, though it may lead into a file.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
@@ -22,16 +23,18 @@ import logging
 import os
 import select
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
-from textual import _ansi_sequences, events
+from textual import _ansi_sequences, events, on
 from textual._compositor import Compositor
 from textual.app import App
+from textual.command import CommandPalette
 from textual.geometry import Region
 from textual.screen import Screen
-from textual.worker import WorkerFailed
+from textual.widgets import Input
+from textual.worker import WorkerError, WorkerFailed
 
 from holychat.text import clean, clean_line
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
@@ -187,6 +190,17 @@ class FrameworkScreen(Screen[None]):
         self._compositor = TightCompositor()
 
 
+class PatientPalette(CommandPalette):
+    """A command palette whose Enter waits for what is found for the text that is seen."""
+
+    @on(Input.Submitted)
+    async def _wait_for_what_is_found(self) -> None:
+        searches = [worker for worker in self.workers if worker.group == self._GATHER_COMMANDS_GROUP]
+        for search in searches:
+            with suppress(WorkerError):  # one for an earlier text was given up
+                await search.wait()
+
+
 def terminal_is_gone(descriptor: int) -> bool:
     """Whether the other side of a terminal was closed."""
     poll = select.poll()
@@ -219,6 +233,11 @@ class FrameworkApp(App[int]):
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
             self.before_typing(event)
         await super().on_event(event)
+
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+        if not CommandPalette.is_open(self):
+            self.push_screen(PatientPalette(id="--command-palette"))
 
     def before_typing(self, event: events.Key | events.Paste) -> None:
         """Hook: a key or a paste is about to go to the widget that has the focus."""

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from textual import events
+from textual.keys import _character_to_key
 
 from holychat.paths import Paths
 from holychat.settings import ChatSettings, ProviderSettings, Settings, UiSettings
@@ -55,18 +57,25 @@ class Driver:
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
-        """Press keys."""
+        """Press keys, one after the other."""
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:
-        """Type a text as keys."""
-        names = {" ": "space", "\n": "ctrl+j", "/": "slash", "-": "minus", ".": "full_stop", "_": "underscore"}
-        await self.pilot.press(*[names.get(character, character) for character in text])
+        """Type a text as keys, as fast as the app takes them."""
+        driver = self.app._driver
+        assert driver is not None
+        names = {"\n": "ctrl+j", "\r": "enter"}
+        for character in text:
+            name = names.get(character) or (character if character.isalnum() else _character_to_key(character))
+            key = events.Key(name, character)
+            key.set_sender(self.app)
+            driver.send_message(key)
+        await self.pilot.pause()
 
     async def send(self, text: str) -> None:
         """Type and press Enter."""
         await self.type(text)
-        await self.pilot.press("enter")
+        await self.press("enter")
 
     async def asked(self, text: str) -> None:
         """Send a text and wait for the end of the reply."""

@@ -41,7 +41,7 @@ async def test_enter_after_fast_typing_opens_what_was_typed_and_not_the_old_mark
         await app.asked("second")
         await app.press("ctrl+s")
         await app.screen("ChatsScreen")
-        await app.press("a", "l", "p", "h", "a", "enter")
+        await app.type("alpha\r")
         await app.screen("ChatScreen")
         await app.until(lambda: app.app.main.conversation.chat and app.app.main.conversation.chat.title == "first")
 
@@ -143,7 +143,7 @@ async def test_the_palette_runs_commands_and_finds_chats(loopback: Loopback) -> 
     async with driving(settings_for(loopback)) as app:
         await app.asked("wombats at night")
         await app.press("ctrl+n", "ctrl+p")
-        await app.screen("CommandPalette")
+        await app.screen("PatientPalette")
         await app.type("wombats")
         await app.until(lambda: "wombats at night" in app.text().replace("wombats  ", ""))
         await app.press(*["backspace"] * 7)
@@ -258,7 +258,7 @@ async def test_a_key_that_is_rejected_later_is_replaced_without_a_restart(
         await app.send("Hello")
         await app.notified("takes another key for test")
         await app.press("ctrl+p")
-        await app.screen("CommandPalette")
+        await app.screen("PatientPalette")
         await app.type("add a key")
         await app.press("enter")
         await app.screen("FirstRunScreen")

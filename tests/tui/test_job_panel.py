@@ -243,7 +243,7 @@ async def test_p_pauses_a_job_at_work() -> None:
         put(app, JobState.RUNNING, done=2, pending=5)
         await open_panel(app)
         await app.shows("2 of 7 done")
-        assert "p pause" in app.text()
+        await app.shows("p pause")
         await app.press("p")
         await app.until(lambda: jobs_in(app) == [JobState.PAUSED])
         assert app.app.jobs_shown[0].pause is PauseReason.USER

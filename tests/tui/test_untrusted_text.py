@@ -63,7 +63,7 @@ async def test_a_reply_a_title_a_model_an_error_and_a_notice_are_only_text(loopb
         await app.until(lambda: not app.busy and len(loopback.requests) > 2)
         assert not UNSAFE.search(painted(app))
         await app.press("ctrl+p")
-        await app.screen("CommandPalette")
+        await app.screen("PatientPalette")
         await app.press(*"rename")
         await app.shows("title")
         assert not UNSAFE.search(painted(app))
