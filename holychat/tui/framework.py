@@ -236,7 +236,7 @@ class FrameworkApp(App[int]):
 
     def action_command_palette(self) -> None:
         """Open the command palette."""
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, PatientPalette):
             self.push_screen(PatientPalette(id="--command-palette"))
 
     def before_typing(self, event: events.Key | events.Paste) -> None:
