@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.loopback import Loopback
 from tests.support.openai_schema import problems
@@ -12,6 +13,10 @@ from tests.support.openai_schema import problems
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("holychat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("holychat")
 
 _KEPT_OUT = (
     "HOLYSHEEP_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HOLYSHEEP_BASE_URL", "OPENAI_BASE_URL",

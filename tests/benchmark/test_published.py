@@ -6,7 +6,13 @@ and 180 and 250 requests a minute.
 
 from __future__ import annotations
 
+import json
+import re
+import socket
+import time
+from statistics import median
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +27,7 @@ PUBLISHED_RATES = {"alpha": 180, "beta": 250}
 CLOSE = 0.05
 TRIES = 4
 """A first token of 32 ms is known to 1.6 ms: a machine that does other things besides gets more than one try."""
+PROMPTS = 25
 
 
 def bench(home: Path, server: QuotaServer, *arguments: str) -> dict[str, Any]:
@@ -39,17 +46,22 @@ def home(private_environment: Path) -> Path:
     return private_environment
 
 
-def test_published_latencies_are_reported_and_the_batch_is_ten_times_as_fast_as_published(home: Path) -> None:
-    with QuotaServer(paces=PACES, reply_words=40) as server:
-        found = bench(home, server, "-m", "alpha", "-m", "beta", "--live-n", "4")
-        ledger = server.ledger()
-    for name, (_, live_ms, batch_ms) in PACES.items():
-        live, batch = found[name]["live"], found[name]["batch"]
-        assert live["end_to_end"]["p50"] == pytest.approx(live_ms, rel=CLOSE)
-        assert batch["end_to_end"]["p50"] == pytest.approx(batch_ms, rel=CLOSE)
+@pytest.mark.parametrize("model", ["alpha", "beta"])
+def test_published_latencies_are_reported_and_the_batch_is_ten_times_as_fast_as_published(
+    home: Path, model: str
+) -> None:
+    _, live_ms, batch_ms = PACES[model]
+    seen = []
+    for _ in range(TRIES):
+        with QuotaServer(paces=PACES, reply_words=40) as server:
+            found = bench(home, server, "-m", model, "--live-n", "4")[model]
+            assert server.ledger().outcomes == {"ok": 204}
+        live, batch = found["live"], found["batch"]
         assert (batch["answered"], batch["errors"]) == (200, 0)
-        assert batch["per_minute"] >= 10 * PUBLISHED_RATES[name]
-    assert ledger.outcomes == {"ok": 2 * 204}
+        seen.append((live["end_to_end"]["p50"], batch["end_to_end"]["p50"], batch["per_minute"]))
+        if seen[-1][:2] == pytest.approx((live_ms, batch_ms), rel=CLOSE) and seen[-1][2] >= 10 * PUBLISHED_RATES[model]:
+            return
+    raise AssertionError(seen)
 
 
 @pytest.mark.parametrize("model", ["alpha", "beta"])
@@ -58,11 +70,27 @@ def test_published_first_tokens_are_reported(home: Path, model: str) -> None:
     seen = []
     with QuotaServer(paces={model: (first_ms, 100.0, 10.0)}, reply_words=10) as server:
         for _ in range(TRIES):
-            found = bench(home, server, "-m", model, "-n", "25")
-            seen.append(found[model]["live"]["first_token"]["p50"])
-            if seen[-1] == pytest.approx(first_ms, rel=CLOSE):
+            found = bench(home, server, "-m", model, "-n", str(PROMPTS))
+            reported = found[model]["live"]["first_token"]["p50"]
+            # A machine that is late itself makes a bare socket see a later token as well.
+            bare = median(first_token_ms(server, model) for _ in range(PROMPTS))
+            seen.append((reported, bare))
+            if reported == pytest.approx(first_ms, rel=CLOSE) or reported == pytest.approx(bare, rel=CLOSE):
                 return
     raise AssertionError(seen)
+
+
+def first_token_ms(server: QuotaServer, model: str) -> float:
+    """From a request on a new connection to the first word of its answer, with nothing but a socket."""
+    message = {"role": "user", "content": "item-999999"}
+    body = json.dumps({"model": model, "stream": True, "messages": [message]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(server.base_url).port or 0)) as line:
+        begun, got = time.monotonic(), b""
+        line.sendall(head.encode() + body)
+        while not re.search(rb'"content": ?"[^"]', got):
+            got += line.recv(65536)
+        return (time.monotonic() - begun) * 1000
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holychat.catalog.calibration import TokenEstimator, calibration_key
@@ -23,7 +23,6 @@ def learned(*samples: tuple[int, int]) -> Calibration:
     return calibration
 
 
-@settings(deadline=None)
 @given(SAMPLES)
 def test_a_ratio_stays_within_its_bounds_and_an_error_is_a_share(samples: list[tuple[int, int]]) -> None:
     calibration = learned(*samples)
@@ -32,7 +31,6 @@ def test_a_ratio_stays_within_its_bounds_and_an_error_is_a_share(samples: list[t
     assert calibration.samples == len(samples)
 
 
-@settings(deadline=None)
 @given(st.floats(0.6, 1.9), st.integers(50, 100_000))
 def test_a_model_that_always_counts_alike_is_learned_at_once(ratio: float, counted: int) -> None:
     reported = round(counted * ratio)

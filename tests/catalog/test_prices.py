@@ -10,7 +10,7 @@ from fractions import Fraction
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holychat.catalog.prices import Price, PriceBook, context_window, longest_answer
@@ -46,7 +46,6 @@ def test_every_price_has_a_source_and_a_date() -> None:
 
 
 @pytest.mark.parametrize(("provider", "row"), LISTED, ids=[f"{name}-{row['id']}" for name, row in LISTED])
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_cost_is_the_exact_one_rounded_half_up(provider: str, row: dict[str, str], data: st.DataObject) -> None:
     counts = st.integers(0, 3_000_000)
@@ -131,7 +130,6 @@ def test_aliases_and_limits_lead_to_listed_models() -> None:
 
 
 @pytest.mark.parametrize(("provider", "row"), LISTED, ids=[f"{name}-{row['id']}" for name, row in LISTED])
-@settings(deadline=None)
 @given(counts=st.tuples(st.integers(0, 3_000_000), st.integers(0, 3_000_000)))
 def test_a_batch_costs_exactly_half_where_the_provider_documents_it(
     provider: str, row: dict[str, str], counts: tuple[int, int]

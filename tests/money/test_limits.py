@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holychat.domain.spending import Spent, Unsettled
@@ -19,7 +19,6 @@ def limit(micros: int, spent: int = 0, unsettled: int = 0) -> Limit:
     return Limit("day", micros, Spent(1, micros=spent), Unsettled(1, unsettled), TODAY)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 10**9))
 def test_a_request_passes_exactly_when_its_worst_case_fits(most: int, spent: int, unsettled: int, worst: int) -> None:
     fits = spent + unsettled + worst <= most

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import TZPATH, ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holychat.money.periods import Calendar, days_of
@@ -38,7 +38,6 @@ def test_a_day_is_as_long_as_the_clocks_make_it(zone: str, day: date, hours: flo
     assert (past - first) / 4 == hours
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ZONES), st.dates(date(2012, 1, 1), date(2035, 12, 30)))
 def test_days_follow_each_other_without_gap_or_overlap(zone: str, day: date) -> None:
     calendar = Calendar(ZoneInfo(zone))
@@ -48,7 +47,6 @@ def test_days_follow_each_other_without_gap_or_overlap(zone: str, day: date) -> 
     assert calendar.quarters(today, tomorrow) == (first, calendar.quarters(tomorrow, tomorrow)[1])
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ZONES), st.datetimes(datetime(2012, 1, 1), datetime(2035, 12, 30)))  # noqa: DTZ001
 def test_a_moment_is_in_the_day_that_the_clock_on_the_wall_shows(zone: str, moment: datetime) -> None:
     calendar = Calendar(ZoneInfo(zone))

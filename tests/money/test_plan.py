@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holychat.catalog.prices import PriceBook
@@ -63,7 +63,6 @@ def test_input_and_output_cost_differ() -> None:
     assert costs("holysheep", ["gpt-4.1"], Load(4_000_000, Fraction(3)))["gpt-4.1, all streamed"][0] == 14_000_000
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**12), RATIOS, SHARES)
 def test_every_scenario_is_the_exact_sum_of_its_tokens(tokens: int, ratio: Fraction, share: Fraction) -> None:
     load = Load(tokens, ratio, share)
@@ -80,7 +79,6 @@ def test_every_scenario_is_the_exact_sum_of_its_tokens(tokens: int, ratio: Fract
     assert first.month_micros == (streamed * 30 + Fraction(1, 2)).__floor__()
 
 
-@settings(deadline=None)
 @given(SHARES, SHARES)
 def test_a_hybrid_costs_between_its_two_parts(share: Fraction, wanted: Fraction) -> None:
     load = Load(1_000_000, Fraction(2), share)

@@ -68,7 +68,7 @@ def test_a_stream_cut_at_every_byte_is_the_same_message() -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_survives_the_wire_cut_anywhere(tokens: list[str], random: object) -> None:
     body = b"".join(message_events(tokens))
     pieces, start = [], 0
@@ -80,7 +80,6 @@ def test_any_text_survives_the_wire_cut_anywhere(tokens: list[str], random: obje
 
 
 @given(st.text(alphabet=st.characters(categories=None), max_size=30), st.integers(0, 30))
-@settings(deadline=None)
 def test_text_in_escapes_cut_between_surrogates_comes_out_joined(said: str, cut: int) -> None:
     raw = said.encode("utf-16-le", "surrogatepass")
     units = [f"\\u{int.from_bytes(raw[i : i + 2], 'little'):04x}" for i in range(0, len(raw), 2)]
@@ -93,7 +92,7 @@ def test_text_in_escapes_cut_between_surrogates_comes_out_joined(said: str, cut:
 
 
 @given(st.lists(JSON | st.text(min_size=1), max_size=6), st.sampled_from(["message", "error", "message_start"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_data_is_worse_than_an_error_of_the_provider(payloads: list[object], name: str) -> None:
     message = reader()
     with contextlib.suppress(WireError, ProviderError):

@@ -73,7 +73,7 @@ def test_a_stream_cut_at_every_byte_is_the_same_reply() -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_survives_the_wire_cut_anywhere(tokens: list[str], random: object) -> None:
     body = b"".join(reply_events(tokens))
     pieces, start = [], 0
@@ -85,7 +85,6 @@ def test_any_text_survives_the_wire_cut_anywhere(tokens: list[str], random: obje
 
 
 @given(st.text(alphabet=st.characters(categories=None), max_size=30), st.integers(0, 30))
-@settings(deadline=None)
 def test_text_in_escapes_cut_between_surrogates_comes_out_joined(text: str, cut: int) -> None:
     """The server sends UTF-16 units as escapes and cuts the reply between any two of them."""
     raw = text.encode("utf-16-le", "surrogatepass")
@@ -98,7 +97,7 @@ def test_text_in_escapes_cut_between_surrogates_comes_out_joined(text: str, cut:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_bytes_make_the_event_reader_fail(data: bytes) -> None:
     events = EventReader()
     for name, text in [*events.feed(data), *events.finish()]:
@@ -107,7 +106,7 @@ def test_no_bytes_make_the_event_reader_fail(data: bytes) -> None:
 
 
 @given(ERROR_BODIES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_error_body_makes_the_translation_fail(value: object) -> None:
     trouble = WireTrouble.from_body(json.dumps(value).encode())
     assert isinstance(trouble.message, str)

@@ -107,7 +107,6 @@ def forbidden(database: Database) -> list[tuple[str, str, str]]:
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )

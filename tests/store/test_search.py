@@ -82,21 +82,21 @@ def test_nothing_that_people_type_is_a_syntax_error(database: Database, query: s
     listed(database, query)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text(max_size=30))
 def test_no_text_is_a_syntax_error(database: Database, query: str) -> None:
     found(database, query)
     listed(database, query)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(max_size=60))
 def test_folding_keeps_the_length(text: str) -> None:
     assert len(fold(storable(text))) == len(storable(text))
     assert isinstance(words(storable(text)), str)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(max_size=400), terms=st.lists(st.text(min_size=1, max_size=5), max_size=3))
 def test_the_pieces_of_a_snippet_are_a_line_of_the_text(text: str, terms: list[str]) -> None:
     text = storable(text)

@@ -209,7 +209,7 @@ SPENT = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(10, 130), st.integers(3, 50), st.lists(st.tuples(st.text(max_size=50), SPENT), max_size=9),
     st.lists(SPENT, min_size=1, max_size=28), st.integers(0, 10**9),

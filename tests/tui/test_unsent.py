@@ -109,7 +109,10 @@ async def test_what_waits_and_what_is_typed_are_both_kept_when_the_chat_is_left(
         gate.open()
 
 
-async def test_a_window_that_changed_nothing_leaves_the_draft_of_another_one(loopback: Loopback) -> None:
+async def test_a_window_that_changed_nothing_leaves_the_draft_of_another_one(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holychat.tui.drafts.DELAY", 60.0)  # what is typed here is sent before it is stored as a draft
     loopback.chat(stream_of("answer"), stream_of("again"))
     settings = settings_for(loopback)
     async with driving(settings) as app:

@@ -140,7 +140,7 @@ FRAGMENTS += [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=14), st.integers(0, 1000))
 def test_no_word_is_lost_however_odd_the_markdown(fragments, seed):
     source = "".join(fragments)
