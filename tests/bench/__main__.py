@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bare-sizes", nargs="*", type=int, default=defaults.bare_sizes, help="those for the bare app")
     parser.add_argument("--programs", nargs="+", choices=list(PROGRAMS), default=defaults.programs)
     parser.add_argument("--holychat", type=Path, metavar="COMMAND", help="another holychat than the installed one")
+    parser.add_argument(
+        "--openai", type=Path, nargs="+", metavar="PYTHON", default=(),
+        help="Pythons of environments with other versions of the official client, for `batch`",
+    )  # fmt: skip
     parser.add_argument("--tiny", action="store_true", help="only see whether the benchmarks work")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the rows to this file, one JSON object per line")
     parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="only print the tables of such files")
@@ -62,9 +66,10 @@ def _plan(options: argparse.Namespace) -> Plan:
         sizes=options.sizes,
         bare_sizes=options.bare_sizes,
         programs=options.programs,
+        openai_pythons=[python.absolute() for python in options.openai],
     )
     if options.tiny:
-        plan = replace(tiny(), programs=options.programs)
+        plan = replace(tiny(), programs=options.programs, openai_pythons=plan.openai_pythons)
     if options.holychat:
         plan = replace(plan, holychat=replace(HOLYCHAT, command=(str(options.holychat.absolute()),)))
     return plan

@@ -43,7 +43,9 @@ _AS_THE_WORKER = ("nice", "-n", "5")
 def batch(driver: Driver, plan: Plan) -> Iterator[Row]:
     """So many requests at some latencies and concurrencies: the usual clients and the desk, in turn."""
     requests = write_requests(driver.new_folder() / "requests.jsonl", plan.batch_requests)
-    rounds = product(range(plan.repetitions), plan.batch_latencies, plan.batch_at_once, (*CLIENTS, OURS))
+    pythons = {_name_of_openai(python): str(python) for python in plan.openai_pythons}
+    programs = (*CLIENTS, *pythons, OURS)
+    rounds = product(range(plan.repetitions), plan.batch_latencies, plan.batch_at_once, programs)
     with QuotaServer() as server:
         for _, latency, at_once, program in rounds:
             server.set(latency_ms=latency)
@@ -52,7 +54,8 @@ def batch(driver: Driver, plan: Plan) -> Iterator[Row]:
             if program == OURS:
                 used = _by_desk(driver, plan, server, requests, at_once)
             else:
-                used = _by_client(program, server, requests, at_once)
+                python = pythons.get(program, sys.executable)
+                used = _by_client(program.partition(" ")[0], server, requests, at_once, python)
             ledger = server.ledger()
             _check(ledger, plan.batch_requests)
             yield {
@@ -67,8 +70,13 @@ def batch(driver: Driver, plan: Plan) -> Iterator[Row]:
             }
 
 
-def _by_client(name: str, server: QuotaServer, requests: Path, at_once: int) -> Row:
-    command = [sys.executable, "-m", "tests.bench.batch_clients", name, server.base_url, str(requests), str(at_once)]
+def _name_of_openai(python: Path) -> str:
+    asked = [str(python), "-c", "import openai; print(openai.__version__)"]
+    return f"openai {subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()}"
+
+
+def _by_client(name: str, server: QuotaServer, requests: Path, at_once: int, python: str) -> Row:
+    command = [python, "-m", "tests.bench.batch_clients", name, server.base_url, str(requests), str(at_once)]
     command = [*_AS_THE_WORKER, *command]
     done = subprocess.run(command, cwd=_REPOSITORY, capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)

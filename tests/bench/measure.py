@@ -21,6 +21,7 @@ from tests.bench.texts import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from tests.bench.driver import Driver
     from tests.bench.terminal import Terminal
@@ -64,6 +65,8 @@ class Plan:
     quota_latency_ms: float = 400
     programs: Sequence[str] = tuple(PROGRAMS)
     holychat: Program = HOLYCHAT
+    openai_pythons: Sequence[Path] = ()
+    """Interpreters of environments with other versions of the official client, which are measured as well."""
 
 
 def milliseconds(delays: Sequence[float]) -> list[float]:
