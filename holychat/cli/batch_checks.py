@@ -60,8 +60,12 @@ def refuse_without_anybody(order: Order) -> None:
 
 
 def target_of(order: Order) -> dict[str, Any]:
-    """Where the results go, as the worker can use it."""
-    from holychat.jobs.export import FILES, FORMATS, format_of
+    """Where the results go, as the worker can use it.
+
+    Raises:
+        UsageError: They cannot be written there, or not in that format.
+    """
+    from holychat.jobs.export import FILES, FORMATS, check_target, format_of
 
     if order.form and order.form not in FORMATS:
         raise UsageError(f"There is no format {order.form!r}", f"There are {', '.join(FORMATS)}.")
@@ -73,9 +77,7 @@ def target_of(order: Order) -> dict[str, Any]:
         return {"form": order.form or "jsonl"}
     form = format_of(order.out, order.form)
     target = Path(os.path.abspath(order.out))
-    if form != FILES:
-        if os.path.lexists(target) and not order.overwrite:
-            raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
-        if not target.parent.is_dir():
-            raise UsageError(f"There is no folder {target.parent}", "Make it first, or choose another.")
+    if form != FILES and os.path.lexists(target) and not order.overwrite:
+        raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
+    check_target(target, form)
     return {"out": str(target), "form": form}

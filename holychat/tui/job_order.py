@@ -262,7 +262,7 @@ def out_from(text: str) -> tuple[str, str]:
     """
     if not text.strip():
         return "", ""
-    from holychat.jobs.export import FILES, format_of
+    from holychat.jobs.export import FILES, check_target, format_of
 
     typed, target = os.path.expanduser(text.strip()), absolute(path_from(text))
     try:
@@ -271,8 +271,5 @@ def out_from(text: str) -> tuple[str, str]:
         raise UsageError(error.title, "End it in .jsonl, .csv or .md; a name without an ending is a folder.") from None
     if form != FILES and os.path.lexists(target):
         raise UsageError(f"{clean_line(text, 120)} is there already", "Choose another name under “Write to”.")
-    if form != FILES and not target.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {clean_line(str(target.parent), 120)}", "Make it first, or choose another."
-        )
+    check_target(target, form)
     return str(target), form

@@ -73,6 +73,27 @@ def test_results_that_are_there_name_the_option_that_replaces_them(desk: BatchSh
     assert "Nothing of it waits to be sent" in desk.batch("export", "1", "--format", "openai").error
 
 
+@pytest.mark.parametrize(
+    ("out", "form", "says"),
+    [
+        ("none/out.csv", "", "There is no folder"),
+        ("file.txt/results", "", "file.txt is no folder"),
+        ("file.txt", "files", "file.txt is no folder"),
+        ("folder", "csv", "is a folder, and csv is one file"),
+    ],
+)
+def test_results_that_could_not_be_written_are_no_order(
+    desk: BatchShell, tmp_path: Path, out: str, form: str, says: str
+) -> None:
+    (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    how = ("--format", form) if form else ()
+    for option in ("--yes", "--dry-run"):
+        done = desk.summarize(option, "--out", str(tmp_path / out), *how, "--overwrite")
+        assert (done.status, says in done.error) == (2, True), done.error
+    assert desk.jobs() == []
+
+
 def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell) -> None:
     assert desk.summarize("--yes", "--trial", "2").status == 0
     assert desk.batch("pause", "1").status == 0
