@@ -92,7 +92,7 @@ _WHAT = (
     click.option("--max-tokens", type=TOKENS, metavar="N", help="Longest answer to each request, in tokens."),
 )
 _DOCUMENTS = (
-    click.option("--column", type=TEXT, metavar="NAME", help="Column of a CSV, or field of a JSONL, with the text."),
+    click.option("--column", type=TEXT, metavar="NAME", help="Column of a CSV, field of a JSONL, named as PATH."),
     click.option("--chat", type=click.IntRange(1), metavar="NUMBER", help="Take each message of that chat, too."),
     click.option("--hidden", is_flag=True, help="Take hidden files and folders, too."),
     click.option("--no-ignore", "ignored", is_flag=True, help="Take what a .gitignore leaves out, too."),

@@ -94,6 +94,20 @@ def test_results_that_could_not_be_written_are_no_order(
     assert desk.jobs() == []
 
 
+@pytest.mark.parametrize("place", [".", "*.csv", "notes.md", "-"])
+def test_a_column_where_no_table_is_named_is_no_order(desk: BatchShell, tmp_path: Path, place: str) -> None:
+    (tmp_path / "notes.md").write_text("Tea.")
+    (tmp_path / "mails.csv").write_text("id,body\n1,Tea\n")
+    named = place if place == "-" else str(tmp_path / place)
+    listed = f"{tmp_path / 'notes.md'}\n".encode()
+    done = desk.batch("summarize", named, "-p", "offline", "--column", "body", "--yes", stdin=listed)
+    assert (done.status, "--column is for CSV and JSONL files" in done.error) == (2, True), done.error
+    assert (desk.jobs(), list((desk.home / "data" / "lists").glob("*"))) == ([], [])
+    beside = desk.batch("summarize", str(tmp_path / "mails.csv"), named, "-p", "offline", "--column", "body",
+                        "--dry-run", stdin=listed)  # fmt: skip
+    assert beside.status == 0, beside.error
+
+
 def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell) -> None:
     assert desk.summarize("--yes", "--trial", "2").status == 0
     assert desk.batch("pause", "1").status == 0
