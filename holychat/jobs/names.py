@@ -39,8 +39,8 @@ _HASH_DIGITS = 10
 def job_name(sources: Sequence[Source], recipe: Recipe) -> str:
     """What a job is called that nobody gave a name: "Summarise docs", "Translate *.md and 2 more into French"."""
     words = [KIND_NAMES[recipe.kind], _BETWEEN.get(recipe.kind, ""), _place(sources[0]) if sources else ""]
-    if len(sources) > 1:
-        words.append(f"and {len(sources) - 1} more")
+    if more := len(set(sources)) - 1 if sources else 0:
+        words.append(f"and {more} more")
     if recipe.kind is Kind.TRANSLATE and recipe.language.strip():
         words.append(f"into {clean_line(recipe.language, _LONGEST_LANGUAGE)}")
     return clean_line(" ".join(word for word in words if word), LONGEST_NAME)
