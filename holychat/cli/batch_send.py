@@ -8,8 +8,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from holychat.cli.batch_checks import refuse_nothing, refuse_what_cannot_be, refuse_without_anybody, target_of
 from holychat.cli.batch_order import STDOUT, Order
 from holychat.cli.batch_sources import sources_of
@@ -17,9 +15,10 @@ from holychat.cli.batch_templates import find_template
 from holychat.cli.batch_watch import follow, raw_notice, tell_end
 from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
 from holychat.cli.output import is_terminal
+from holychat.cli.questions import says_yes
 from holychat.cli.road_table import road_fields, road_table
 from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
-from holychat.errors import ExitCode, UsageError
+from holychat.errors import ExitCode
 from holychat.jobs import lists
 from holychat.text import clean_line
 from holychat.tui.road_words import taken_words
@@ -110,7 +109,7 @@ def _agreed(session: Session, job: Job, estimate: Estimate, roads: Choice, order
     refuse_nothing(estimate)
     if not order.as_json:
         _show_before_sending(session, job, estimate, roads)
-    if order.yes or _says_yes_or_no(_question(job, estimate, order)):
+    if order.yes or says_yes(_question(job, estimate, order)):
         return True
     session.out.notice("Nothing was sent.")
     return False
@@ -138,26 +137,6 @@ def _send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
         _tell_it_is_sent(session, job, order, estimate)
         return ExitCode.DONE
     return _end(session, job, order, interrupted=interrupted)
-
-
-def says_yes(question: str) -> bool:
-    """Ask on the terminal.
-
-    Raises:
-        UsageError: Nobody is there to answer.
-    """
-    if not is_terminal(sys.stdin):
-        raise UsageError("Nobody is there to say yes", "Add --yes to go on without being asked.")
-    return click.confirm(question, err=True)
-
-
-def _says_yes_or_no(question: str) -> bool:
-    """Whether the person says yes; Ctrl+C is a no that leaves nothing half done."""
-    try:
-        return says_yes(question)
-    except click.Abort:
-        click.echo(err=True)
-        return False
 
 
 # Before
@@ -297,7 +276,7 @@ def _after_trial(session: Session, job: Job, order: Order) -> int:
     if not is_terminal(sys.stdin):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
-    if not _says_yes_or_no("Send the rest?"):
+    if not says_yes("Send the rest?"):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
 

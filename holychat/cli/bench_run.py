@@ -13,13 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from holychat.benchmark import picture, prompts, report, runs, table
 from holychat.catalog.money import money_text
-from holychat.cli.batch_send import says_yes
 from holychat.cli.batch_watch import raw_notice
 from holychat.cli.output import is_terminal
+from holychat.cli.questions import says_yes
 from holychat.domain.usage import Cost
 from holychat.errors import ExitCode, ProviderError, UsageError
 from holychat.paths import write_private_file
@@ -154,11 +152,7 @@ def _agreed(session: Session, wish: Wish, plan: runs.Plan, price: runs.Price) ->
         question = f"Spend what {unpriced} may cost, which is unknown{known}?"
     else:
         question = f"Spend up to {money}?"
-    try:
-        return says_yes(question)
-    except click.Abort:
-        session.out.notice("")
-        return False
+    return says_yes(question)
 
 
 def _cost_words(price: runs.Price, most: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from holychat.cli.arguments import CHAT, TEXT
-from holychat.cli.output import is_terminal, table
+from holychat.cli.output import table
+from holychat.cli.questions import must_agree
 from holychat.domain.search import ResultHit
 from holychat.errors import UsageError
 from holychat.text import clean_line
@@ -110,7 +110,8 @@ def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
     found = {chat.id: chat for chat in session.with_services(read)}
     for chat in () if yes else found.values():
         title = clean_line(chat.title) or "untitled"
-        _confirm(f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?")
+        question = f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?"
+        must_agree(session, question, "Nothing was deleted.")
 
     async def delete_all(services: Services) -> None:
         for chat_id in found:
@@ -140,14 +141,9 @@ def move_aside(session: Session, yes: bool) -> None:
         return
     if not yes:
         session.warn(damage.title)
-        _confirm("Set it aside and begin a new history with the next chat?")
+        question = "Set it aside and begin a new history with the next chat?"
+        must_agree(session, question, "It was left where it is.")
     session.out.line(f"The damaged history is kept as {move_aside(database)}.")
-
-
-def _confirm(question: str) -> None:
-    if not is_terminal(sys.stdin):
-        raise UsageError("Nobody is there to confirm that", "Add --yes to go on without being asked.")
-    click.confirm(question, abort=True, err=True)
 
 
 async def find_chat(services: Services, chat_id: int | None) -> Chat:
