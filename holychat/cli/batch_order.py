@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from holychat.cli.arguments import DOLLARS, PROVIDER, TEMPERATURE, TEXT, TOKENS
+from holychat.cli.arguments import DOLLARS, OUT_NAMES, PROVIDER, TEMPERATURE, TEXT, TOKENS, OutOption
 from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe
 from holychat.errors import UsageError
 
@@ -118,7 +118,9 @@ _HOW = (
     click.option("--doubt-budget", "doubt_micros", type=DOLLARS, metavar="USD", help="What that may cost at most."),
     click.option("--name", type=TEXT, help="What the job is called in lists."),
     click.option("--callback", "callback_url", type=TEXT, metavar="URL", help="Tell this address at the end."),
-    click.option("-o", "--out", type=TEXT, metavar="PATH", help="Write the results there at the end; - is stdout."),
+    click.option(
+        *OUT_NAMES, cls=OutOption, type=TEXT, metavar="PATH", help="Write the results there at the end; - is stdout."
+    ),
     click.option("--format", "form", metavar="FORMAT", help="jsonl, csv, markdown, or files (one per document)."),
     click.option("--overwrite", is_flag=True, help="Replace what is at --out."),
     click.option("--dry-run", is_flag=True, help="Show what it will take; create and send nothing."),

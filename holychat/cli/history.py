@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holychat.cli.arguments import CHAT, TEXT
+from holychat.cli.arguments import CHAT, OUT_NAMES, TEXT, OutOption
 from holychat.cli.output import table
 from holychat.cli.questions import must_agree
 from holychat.domain.search import ResultHit
@@ -80,21 +80,23 @@ def show(session: Session, chat: int | None, as_json: bool) -> None:
 @history.command(short_help="Write a conversation to a file or stdout.")
 @click.argument("chat", type=CHAT)
 @click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file; without it stdout.")
+@click.option(
+    *OUT_NAMES, cls=OutOption, type=click.Path(path_type=Path), metavar="PATH", help="A new file; without it stdout."
+)
 @click.pass_obj
-def export(session: Session, chat: int | None, form: Literal["markdown", "json"], output: Path | None) -> None:
+def export(session: Session, chat: int | None, form: Literal["markdown", "json"], out: Path | None) -> None:
     """Write a conversation as Markdown or JSON; CHAT is a number, or `last`."""
-    if output is not None and output.exists():
-        raise UsageError(f"{output} is there already", "Choose another name; files are never overwritten.")
+    if out is not None and out.exists():
+        raise UsageError(f"{out} is there already", "Choose another name; files are never overwritten.")
     _, text = _exported(session, chat, form)
-    if output is None:
+    if out is None:
         session.out.write(text if text.endswith("\n") else text + "\n")
         return
     from holychat.paths import write_private_file
     from holychat.text import replace_surrogates
 
-    write_private_file(output, replace_surrogates(text))
-    session.out.line(str(output))
+    write_private_file(out, replace_surrogates(text))
+    session.out.line(str(out))
 
 
 @history.command(short_help="Delete chats for good.")

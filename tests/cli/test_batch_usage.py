@@ -64,6 +64,16 @@ def test_a_mistake_is_told_before_it_is_said_that_nobody_is_there_to_say_yes(
     assert desk.jobs() == []
 
 
+def test_where_results_go_has_one_spelling_in_the_help_and_two_on_the_line(desk: BatchShell, tmp_path: Path) -> None:
+    for words in (("batch", "summarize"), ("batch", "export"), ("history", "export")):
+        told = desk.run(*words, "--help").text
+        assert ("-o, --out PATH" in told, "--output" in told) == (True, False), told
+    for name in ("--out", "--output", "-o"):
+        target = tmp_path / f"{name}.jsonl"
+        assert desk.summarize("--yes", "--wait", name, str(target)).status == 0
+        assert len(target.read_text().splitlines()) == 3
+
+
 def test_results_that_are_there_name_the_option_that_replaces_them(desk: BatchShell, tmp_path: Path) -> None:
     assert desk.summarize("--yes", "--wait").status == 0
     for target in ("results", "results.jsonl"):
