@@ -73,8 +73,8 @@ def carry_out(session: Session, wish: Wish) -> int:
         session.out.notice("Nothing was sent.")
         return ExitCode.INTERRUPTED
     found, status = session.with_services(lambda services: _measured(session, services, plan, price))
-    if found.measured or status == ExitCode.DONE:
-        _print(session, wish, found, earlier)
+    _print(session, wish, found, earlier)
+    if found.measured or not found.interrupted:
         _write_files(wish, found)
     return status
 
@@ -258,13 +258,17 @@ def _print(session: Session, wish: Wish, found: Report, earlier: Report | None) 
         if earlier is not None:
             fields["compared_with"] = json.loads(report.encode(earlier))
         session.out.json(fields)
+    else:
+        lines = list(table.tables(found))
+        if earlier is not None:
+            lines += ["", *table.differences(earlier, found, str(wish.compare))]
+        session.out.write("".join(f"{line}\n" for line in lines))
+    if not found.interrupted:
         return
-    lines = list(table.tables(found))
-    if earlier is not None:
-        lines += ["", *table.differences(earlier, found, str(wish.compare))]
-    session.out.write("".join(f"{line}\n" for line in lines))
-    if found.interrupted:
+    if found.measured:
         session.out.notice("It was interrupted: these are the figures of what was done until then.")
+    else:
+        session.out.notice("It was interrupted before the first reply: nothing was measured.")
 
 
 def _write_files(wish: Wish, found: Report) -> None:
