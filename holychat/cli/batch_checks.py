@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from holychat.cli.batch_order import STDOUT
 from holychat.cli.output import is_terminal
-from holychat.errors import UsageError
+from holychat.errors import KeyMissing, UsageError
 from holychat.jobs.estimate import NO_DOCUMENT
 
 if TYPE_CHECKING:
     from holychat.cli.batch_order import Order
     from holychat.jobs.estimate import Estimate
+    from holychat.services import Services
 
 
 def refuse_nothing(estimate: Estimate) -> None:
@@ -57,6 +58,16 @@ def refuse_without_anybody(order: Order) -> None:
         "Nobody is there to say yes to what this will take",
         "Add --yes to send without being asked, or --dry-run to see it only.",
     )
+
+
+async def refuse_without_key(services: Services, provider: str) -> None:
+    """Make sure that a job can be sent, where its provider needs a key.
+
+    Raises:
+        KeyMissing: There is none.
+    """
+    if (missing := await services.jobs.session_keys.missing(provider)) is not None:
+        raise KeyMissing(missing.title, f"{missing.hint} With --hold the job waits until it is resumed.")
 
 
 def target_of(order: Order) -> dict[str, Any]:

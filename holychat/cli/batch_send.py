@@ -8,7 +8,13 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from holychat.cli.batch_checks import refuse_nothing, refuse_what_cannot_be, refuse_without_anybody, target_of
+from holychat.cli.batch_checks import (
+    refuse_nothing,
+    refuse_what_cannot_be,
+    refuse_without_anybody,
+    refuse_without_key,
+    target_of,
+)
 from holychat.cli.batch_order import STDOUT, Order
 from holychat.cli.batch_sources import sources_of
 from holychat.cli.batch_templates import find_template
@@ -41,6 +47,7 @@ def carry_out(session: Session, order: Order) -> int:
 
     Raises:
         UsageError: It cannot be done, or nobody is there to say yes.
+        KeyMissing: There is no key for the provider, and it would be sent now.
     """
     refuse_what_cannot_be(order)
     order = replace(order, **target_of(order))
@@ -85,12 +92,14 @@ def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bo
 
     Raises:
         UsageError: There is nothing to send, or nobody is there to say yes.
+        KeyMissing: There is no key for its provider.
     """
     order = Order(job.spec.recipe.kind, (), {}, yes=yes, wait=wait, as_json=as_json)
     refuse_what_cannot_be(order)
     refuse_without_anybody(order)
 
     async def reckon(services: Services) -> tuple[Estimate, Choice]:
+        await refuse_without_key(services, job.spec.provider)
         with counting() as tell:
             found = await services.jobs.estimate(job.id, progress=tell)
         return found, await services.jobs.roads(job.id, found)
@@ -167,6 +176,8 @@ async def _draft(
     job = await services.jobs.create(await _spec(session, services, order, sources))
     try:
         refuse_without_anybody(order)
+        if not order.hold:
+            await refuse_without_key(services, job.spec.provider)
         with counting() as tell:
             estimate = await services.jobs.estimate(job.id, progress=tell)
         return job, estimate, await services.jobs.roads(job.id, estimate)
