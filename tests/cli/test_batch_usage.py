@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.batch_shell import rows_of
+from tests.cli.shell import DEADLINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +152,22 @@ def test_a_list_from_standard_input_is_called_that_and_not_by_the_file_it_is_kep
     shown = rows_of(desk.batch("show", "1").text)
     assert shown["Job"] == "1, Summarise a list of files"
     assert shown["From"] == "a list on standard input"
+
+
+def test_a_job_for_which_no_worker_can_be_started_is_kept_and_that_is_told(desk: BatchShell) -> None:
+    lock = desk.home / "state" / "worker.lock"
+    lock.mkdir(parents=True)
+    done = desk.summarize("--yes")
+    assert (done.status, done.text) == (0, "Job 1: 3 documents\n")
+    assert done.error.count("holychat: No worker could be started for background jobs: ") == 1
+    assert "go on with the next start of holychat" in done.error
+    with desk.start("batch", "watch", "1") as running:
+        assert running.process.stderr is not None
+        while b"No worker could be started" not in running.process.stderr.readline():
+            assert running.process.poll() is None
+        lock.rmdir()
+        assert running.process.wait(DEADLINE) == 0
+    assert desk.jobs()[0]["documents"]["done"] == 3
 
 
 def test_a_job_that_is_held_is_not_said_to_be_looking_for_anything(desk: BatchShell) -> None:
