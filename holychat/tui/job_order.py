@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _MOST_DOLLARS = 1_000_000
 _MOST_AT_ONCE = 1000
 _LONGEST_SCHEMA = 1024 * 1024
-_OFFLINE_KINDS = (Kind.SUMMARIZE, Kind.PROMPT)
 _RECORDS = {".csv": SourceKind.CSV, ".jsonl": SourceKind.JSONL, ".ndjson": SourceKind.JSONL}
 
 
@@ -75,13 +74,11 @@ class Order:
         if not self.where.strip():
             raise FieldProblem("where", "Which files?", "Type the path of a file or folder; Tab completes it.")
         recipe = self._recipe()
-        if self.provider == "offline" and recipe.kind not in _OFFLINE_KINDS:
-            hint = "It quotes and does not write. Space chooses another model."
-            raise FieldProblem("model", f"The offline provider cannot {recipe.kind.value}", hint)
         with _in_field("where"):
             sources = sources_from(self.where, self.column.strip())
         if any(source.kind is SourceKind.REQUESTS for source in sources):
             recipe = Recipe(Kind.REQUESTS)
+        self._refuse_what_offline_cannot(recipe.kind)
         with _in_field("budget"):
             budget = micros_from(self.budget)
         with _in_field("concurrency"):
@@ -99,6 +96,13 @@ class Order:
             out=out,
             out_format=out_format,
         )
+
+    def _refuse_what_offline_cannot(self, kind: Kind) -> None:
+        from holychat.jobs.recipes import OFFLINE_KINDS
+
+        if self.provider == "offline" and kind not in OFFLINE_KINDS:
+            hint = "It quotes and does not write. Space chooses another model."
+            raise FieldProblem("model", f"The offline provider cannot {kind.value}", hint)
 
     def _recipe(self) -> Recipe:
         recipe = self.recipe
