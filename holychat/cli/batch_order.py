@@ -10,6 +10,7 @@ import click
 from holychat.cli.arguments import DOLLARS, OUT_NAMES, PROVIDER, TEMPERATURE, TEXT, TOKENS, OutOption
 from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe
 from holychat.errors import UsageError
+from holychat.jobs.names import job_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,10 @@ class Order:
             )
         provider = self.provider or (template.provider if template else "") or default_provider
         same = template is not None and provider == (template.provider or provider)
+        recipe = replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None})
         return JobSpec(
-            name=self.name,
-            recipe=replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None}),
+            name=self.name or job_name(sources, recipe, self.template),
+            recipe=recipe,
             sources=sources,
             provider=provider,
             model=self.model or (template.model if template is not None and same else ""),

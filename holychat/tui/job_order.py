@@ -56,6 +56,8 @@ class Order:
     """Its `schema` may be the path of a file here."""
     labels: str = ""
     """With commas between them."""
+    template: str = ""
+    """Name of the one that was chosen; empty: none."""
     provider: str = ""
     model: str = ""
     priority: Priority = Priority.MEDIUM
@@ -86,7 +88,7 @@ class Order:
         with _in_field("out"):
             out, out_format = out_from(self.out)
         return JobSpec(
-            name=job_name(sources, recipe),
+            name=job_name(sources, recipe, "" if recipe.kind is Kind.REQUESTS else self.template),
             recipe=recipe,
             sources=sources,
             provider=self.provider,

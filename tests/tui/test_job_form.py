@@ -225,6 +225,7 @@ async def test_ready_made_templates_fill_the_form_in_and_a_kind_empties_it_again
         await app.press("enter")
         await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
         recipe = app.app.jobs_shown[0].spec.recipe
+        assert app.app.jobs_shown[0].spec.name == "invoice: papers"
         assert recipe.kind is Kind.EXTRACT
         assert recipe.prompt.startswith("Amounts are numbers")
         assert '"currency"' in recipe.schema
