@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holychat.chat.later import LaterQuestions
     from holychat.chat.service import ChatService
     from holychat.credentials.chain import KeyChain
+    from holychat.errors import HolychatError
     from holychat.jobs.service import JobService
     from holychat.log import Masker
     from holychat.money.costs import Costs
@@ -58,6 +59,11 @@ class Services:
                 JobService(self.database, self.registry, self.keychain, self.settings, self.paths, self.costs)
             )
         return self._jobs[0]
+
+    @property
+    def worker_trouble(self) -> HolychatError | None:
+        """Why a worker that was wanted here could not be started; None: it could, or none was wanted."""
+        return self._jobs[0].worker_trouble if self._jobs else None
 
     async def check_key(self, provider: str, value: str) -> None:
         """Try a key that was typed with a call that costs nothing; it is not kept, and no other key is used.

@@ -52,6 +52,19 @@ class JobNumber(click.ParamType[int | None]):
         return number
 
 
+class OutOption(click.Option):
+    """Where something is written: `--out` in every help, and `--output` for those who have that in their fingers."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help, with one spelling."""
+        record = super().get_help_record(ctx)
+        return None if record is None else (record[0].replace(", --output", ""), record[1])
+
+
+OUT_NAMES = ("-o", "--out", "--output", "out")
+"""What an `OutOption` is declared with."""
+
+
 class Dollars(click.ParamType[int]):
     """An amount of money such as 2.50; as a value whole micro-dollars."""
 

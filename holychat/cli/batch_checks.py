@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from holychat.cli.batch_order import STDOUT
 from holychat.cli.output import is_terminal
-from holychat.errors import UsageError
+from holychat.errors import KeyMissing, UsageError
 from holychat.jobs.estimate import NO_DOCUMENT
 
 if TYPE_CHECKING:
     from holychat.cli.batch_order import Order
     from holychat.jobs.estimate import Estimate
+    from holychat.services import Services
 
 
 def refuse_nothing(estimate: Estimate) -> None:
@@ -59,9 +60,23 @@ def refuse_without_anybody(order: Order) -> None:
     )
 
 
+async def refuse_without_key(services: Services, provider: str) -> None:
+    """Make sure that a job can be sent, where its provider needs a key.
+
+    Raises:
+        KeyMissing: There is none.
+    """
+    if (missing := await services.jobs.session_keys.missing(provider)) is not None:
+        raise KeyMissing(missing.title, f"{missing.hint} With --hold the job waits until it is resumed.")
+
+
 def target_of(order: Order) -> dict[str, Any]:
-    """Where the results go, as the worker can use it."""
-    from holychat.jobs.export import FILES, FORMATS, format_of
+    """Where the results go, as the worker can use it.
+
+    Raises:
+        UsageError: They cannot be written there, or not in that format.
+    """
+    from holychat.jobs.export import FILES, FORMATS, check_target, format_of
 
     if order.form and order.form not in FORMATS:
         raise UsageError(f"There is no format {order.form!r}", f"There are {', '.join(FORMATS)}.")
@@ -73,9 +88,7 @@ def target_of(order: Order) -> dict[str, Any]:
         return {"form": order.form or "jsonl"}
     form = format_of(order.out, order.form)
     target = Path(os.path.abspath(order.out))
-    if form != FILES:
-        if os.path.lexists(target) and not order.overwrite:
-            raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
-        if not target.parent.is_dir():
-            raise UsageError(f"There is no folder {target.parent}", "Make it first, or choose another.")
+    if form != FILES and os.path.lexists(target) and not order.overwrite:
+        raise UsageError(f"{order.out} is there already", "Choose another name, or add --overwrite.")
+    check_target(target, form)
     return {"out": str(target), "form": form}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holychat.cli.arguments import JOB, TEXT
+from holychat.cli.arguments import JOB, OUT_NAMES, TEXT, OutOption
 from holychat.cli.batch_words import (
     cause_fields,
     cause_words,
@@ -119,7 +119,7 @@ def watch(session: Session, job: int | None, as_json: bool) -> int:
 @click.command(short_help="Write the results of a job.")
 @click.argument("job", type=JOB)
 @click.option(
-    "-o", "--out", "--output", "out", type=TEXT, default="-", metavar="PATH",
+    *OUT_NAMES, cls=OutOption, type=TEXT, default="-", metavar="PATH",
     help="A file, or a folder for one file per document; - (default) is stdout.",
 )  # fmt: skip
 @click.option("--format", "form", metavar="FORMAT", default="", help="jsonl, csv, markdown, files or openai.")

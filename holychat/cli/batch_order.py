@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from holychat.cli.arguments import DOLLARS, PROVIDER, TEMPERATURE, TEXT, TOKENS
+from holychat.cli.arguments import DOLLARS, OUT_NAMES, PROVIDER, TEMPERATURE, TEXT, TOKENS, OutOption
 from holychat.domain.jobs import JobLimits, JobSpec, Kind, Priority, Recipe
 from holychat.errors import UsageError
+from holychat.jobs.names import job_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +71,10 @@ class Order:
             )
         provider = self.provider or (template.provider if template else "") or default_provider
         same = template is not None and provider == (template.provider or provider)
+        recipe = replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None})
         return JobSpec(
-            name=self.name,
-            recipe=replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None}),
+            name=self.name or job_name(sources, recipe, self.template),
+            recipe=recipe,
             sources=sources,
             provider=provider,
             model=self.model or (template.model if template is not None and same else ""),
@@ -92,7 +94,7 @@ _WHAT = (
     click.option("--max-tokens", type=TOKENS, metavar="N", help="Longest answer to each request, in tokens."),
 )
 _DOCUMENTS = (
-    click.option("--column", type=TEXT, metavar="NAME", help="Column of a CSV, or field of a JSONL, with the text."),
+    click.option("--column", type=TEXT, metavar="NAME", help="Column of a CSV, field of a JSONL, named as PATH."),
     click.option("--chat", type=click.IntRange(1), metavar="NUMBER", help="Take each message of that chat, too."),
     click.option("--hidden", is_flag=True, help="Take hidden files and folders, too."),
     click.option("--no-ignore", "ignored", is_flag=True, help="Take what a .gitignore leaves out, too."),
@@ -118,7 +120,9 @@ _HOW = (
     click.option("--doubt-budget", "doubt_micros", type=DOLLARS, metavar="USD", help="What that may cost at most."),
     click.option("--name", type=TEXT, help="What the job is called in lists."),
     click.option("--callback", "callback_url", type=TEXT, metavar="URL", help="Tell this address at the end."),
-    click.option("-o", "--out", type=TEXT, metavar="PATH", help="Write the results there at the end; - is stdout."),
+    click.option(
+        *OUT_NAMES, cls=OutOption, type=TEXT, metavar="PATH", help="Write the results there at the end; - is stdout."
+    ),
     click.option("--format", "form", metavar="FORMAT", help="jsonl, csv, markdown, or files (one per document)."),
     click.option("--overwrite", is_flag=True, help="Replace what is at --out."),
     click.option("--dry-run", is_flag=True, help="Show what it will take; create and send nothing."),

@@ -56,7 +56,7 @@ def clean(session: Session, provider: str | None, everybodys: bool, dry_run: boo
     Files are deleted by themselves when the answers of a batch are here; some stay where a machine went away. What a
     batch still needs is never deleted, nor what holychat did not put there.
     """
-    from holychat.cli.batch_send import says_yes
+    from holychat.cli.questions import must_agree
 
     name = provider or session.settings.chat.provider
     files = session.with_services(lambda services: services.jobs.leftovers(name, everybodys=everybodys))
@@ -64,9 +64,11 @@ def clean(session: Session, provider: str | None, everybodys: bool, dry_run: boo
     if not files:
         session.out.notice("There is nothing to delete.")
         return
-    if dry_run or not (yes or says_yes(f"Delete {_files(files)} at {clean_line(name, 40)}?")):
+    if dry_run:
         session.out.notice("Nothing was deleted.")
         return
+    if not yes:
+        must_agree(session, f"Delete {_files(files)} at {clean_line(name, 40)}?", "Nothing was deleted.")
     deleted = session.with_services(lambda services: services.jobs.delete_remote(name, files))
     session.out.notice(f"{deleted:,} deleted.")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from holychat.catalog.money import money_text
 from holychat.cli.batch_jobs import find_job
 from holychat.cli.batch_words import documents
+from holychat.cli.questions import must_agree
 from holychat.domain.jobs import ItemState
 from holychat.domain.usage import Cost
 from holychat.errors import UsageError
@@ -67,17 +68,12 @@ def again(session: Session, choice: Choice, *, yes: bool) -> tuple[Job, int]:
 
 
 def _ask(session: Session, found: _Found) -> None:
-    import click
-
-    from holychat.cli.batch_send import says_yes
-
     worst = "an amount that is not known" if found.micros is None else f"up to {money_text(Cost(found.micros))}"
     session.out.notice(
         f"{documents(found.count)} in doubt: sent, and it is not known whether done and billed. Sending again costs "
         f"{worst}, perhaps for the second time."
     )
-    if not says_yes("Send them again?"):
-        raise click.Abort
+    must_agree(session, "Send them again?", "Nothing was sent again.")
 
 
 async def _find(services: Services, choice: Choice) -> _Found:

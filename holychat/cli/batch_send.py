@@ -8,18 +8,23 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from holychat.cli.batch_checks import refuse_nothing, refuse_what_cannot_be, refuse_without_anybody, target_of
+from holychat.cli.batch_checks import (
+    refuse_nothing,
+    refuse_what_cannot_be,
+    refuse_without_anybody,
+    refuse_without_key,
+    target_of,
+)
 from holychat.cli.batch_order import STDOUT, Order
 from holychat.cli.batch_sources import sources_of
 from holychat.cli.batch_templates import find_template
 from holychat.cli.batch_watch import follow, raw_notice, tell_end
 from holychat.cli.batch_words import documents, estimate_fields, estimate_rows, item_fields, job_fields, lines
 from holychat.cli.output import is_terminal
+from holychat.cli.questions import says_yes
 from holychat.cli.road_table import road_fields, road_table
 from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
-from holychat.errors import ExitCode, UsageError
+from holychat.errors import ExitCode
 from holychat.jobs import lists
 from holychat.text import clean_line
 from holychat.tui.road_words import taken_words
@@ -42,6 +47,7 @@ def carry_out(session: Session, order: Order) -> int:
 
     Raises:
         UsageError: It cannot be done, or nobody is there to say yes.
+        KeyMissing: There is no key for the provider, and it would be sent now.
     """
     refuse_what_cannot_be(order)
     order = replace(order, **target_of(order))
@@ -86,12 +92,14 @@ def send_draft(session: Session, job: Job, *, yes: bool, wait: bool, as_json: bo
 
     Raises:
         UsageError: There is nothing to send, or nobody is there to say yes.
+        KeyMissing: There is no key for its provider.
     """
     order = Order(job.spec.recipe.kind, (), {}, yes=yes, wait=wait, as_json=as_json)
     refuse_what_cannot_be(order)
     refuse_without_anybody(order)
 
     async def reckon(services: Services) -> tuple[Estimate, Choice]:
+        await refuse_without_key(services, job.spec.provider)
         with counting() as tell:
             found = await services.jobs.estimate(job.id, progress=tell)
         return found, await services.jobs.roads(job.id, found)
@@ -110,7 +118,7 @@ def _agreed(session: Session, job: Job, estimate: Estimate, roads: Choice, order
     refuse_nothing(estimate)
     if not order.as_json:
         _show_before_sending(session, job, estimate, roads)
-    if order.yes or _says_yes_or_no(_question(job, estimate, order)):
+    if order.yes or says_yes(_question(job, estimate, order)):
         return True
     session.out.notice("Nothing was sent.")
     return False
@@ -138,26 +146,6 @@ def _send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
         _tell_it_is_sent(session, job, order, estimate)
         return ExitCode.DONE
     return _end(session, job, order, interrupted=interrupted)
-
-
-def says_yes(question: str) -> bool:
-    """Ask on the terminal.
-
-    Raises:
-        UsageError: Nobody is there to answer.
-    """
-    if not is_terminal(sys.stdin):
-        raise UsageError("Nobody is there to say yes", "Add --yes to go on without being asked.")
-    return click.confirm(question, err=True)
-
-
-def _says_yes_or_no(question: str) -> bool:
-    """Whether the person says yes; Ctrl+C is a no that leaves nothing half done."""
-    try:
-        return says_yes(question)
-    except click.Abort:
-        click.echo(err=True)
-        return False
 
 
 # Before
@@ -188,6 +176,8 @@ async def _draft(
     job = await services.jobs.create(await _spec(session, services, order, sources))
     try:
         refuse_without_anybody(order)
+        if not order.hold:
+            await refuse_without_key(services, job.spec.provider)
         with counting() as tell:
             estimate = await services.jobs.estimate(job.id, progress=tell)
         return job, estimate, await services.jobs.roads(job.id, estimate)
@@ -297,7 +287,7 @@ def _after_trial(session: Session, job: Job, order: Order) -> int:
     if not is_terminal(sys.stdin):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
-    if not _says_yes_or_no("Send the rest?"):
+    if not says_yes("Send the rest?"):
         session.out.notice(f"Job {job.id} waits. {go_on}")
         return ExitCode.DONE
 

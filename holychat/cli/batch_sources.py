@@ -34,6 +34,12 @@ def sources_of(order: Order, paths: Paths) -> tuple[Source, ...]:
     if order.kind is Kind.REQUESTS:
         return (Source(SourceKind.REQUESTS, _there(order.paths[0])),)
     sources = [_source(word, order) for word in order.paths if word != "-"]
+    if order.column and not any(source.column for source in sources):
+        raise UsageError(
+            "--column is for CSV and JSONL files that are named themselves, and none is",
+            "What is found in a folder, by a quoted glob or in a list is sent as a whole. Name the file, or leave "
+            "--column out.",
+        )
     if "-" in order.paths:
         sources.append(Source(SourceKind.LIST, str(_spooled(paths)), hidden=order.hidden, ignored=order.ignored))
     if order.chat is not None:

@@ -152,16 +152,16 @@ def accept(session: Session, job: int | None, numbers: tuple[int, ...], as_json:
 @click.pass_obj
 def delete(session: Session, jobs: tuple[int | None, ...], yes: bool) -> None:
     """Delete jobs that have ended with all their results, for good. JOB is a number, or `last`."""
-    from holychat.cli.batch_send import says_yes
+    from holychat.cli.questions import must_agree
 
     async def find(services: Services) -> dict[int, Job]:
         return {found.id: found for found in [await find_job(services, job) for job in jobs]}
 
     found = session.with_services(find)
-    for job in found.values():
+    for job in () if yes else found.values():
         results = documents(job.counts.of(ItemState.DONE))
-        if not yes and not says_yes(f"Delete job {job.id}, {clean_line(job.spec.name)} ({results} done)?"):
-            raise click.Abort
+        question = f"Delete job {job.id}, {clean_line(job.spec.name)} ({results} done)?"
+        must_agree(session, question, "Nothing was deleted.")
 
     async def delete_all(services: Services) -> None:
         for job_id in found:

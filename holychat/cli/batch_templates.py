@@ -138,11 +138,11 @@ def edit(session: Session, name: str) -> None:
 @click.pass_obj
 def delete(session: Session, name: str, yes: bool) -> None:
     """Delete a template, for good. Jobs that were made with it are not touched."""
-    from holychat.cli.batch_send import says_yes
+    from holychat.cli.questions import must_agree
 
     session.with_services(lambda services: find_template(services, name))
-    if not yes and not says_yes(f"Delete the template {clean_line(name)}?"):
-        raise click.Abort
+    if not yes:
+        must_agree(session, f"Delete the template {clean_line(name)}?", "Nothing was deleted.")
     session.with_services(lambda services: services.jobs.delete_template(name))
     session.out.line(f"Deleted the template {clean_line(name)}.")
 

@@ -147,6 +147,9 @@ async def follow(session: Session, services: Services, job_id: int, *, quiet: bo
                 if job.state in ACTIVE_JOBS and now - nudged >= _NUDGE:
                     await services.jobs.ensure_worker()
                     nudged = now
+                    if services.worker_trouble is not None:
+                        painter.end()
+                        session.tell_worker_trouble(services)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(interrupted.wait(), _LOOK)
                 if interrupted.is_set():

@@ -13,13 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from holychat.benchmark import picture, prompts, report, runs, table
 from holychat.catalog.money import money_text
-from holychat.cli.batch_send import says_yes
 from holychat.cli.batch_watch import raw_notice
 from holychat.cli.output import is_terminal
+from holychat.cli.questions import says_yes
 from holychat.domain.usage import Cost
 from holychat.errors import ExitCode, ProviderError, UsageError
 from holychat.paths import write_private_file
@@ -75,8 +73,8 @@ def carry_out(session: Session, wish: Wish) -> int:
         session.out.notice("Nothing was sent.")
         return ExitCode.INTERRUPTED
     found, status = session.with_services(lambda services: _measured(session, services, plan, price))
-    if found.measured or status == ExitCode.DONE:
-        _print(session, wish, found, earlier)
+    _print(session, wish, found, earlier)
+    if found.measured or not found.interrupted:
         _write_files(wish, found)
     return status
 
@@ -154,11 +152,7 @@ def _agreed(session: Session, wish: Wish, plan: runs.Plan, price: runs.Price) ->
         question = f"Spend what {unpriced} may cost, which is unknown{known}?"
     else:
         question = f"Spend up to {money}?"
-    try:
-        return says_yes(question)
-    except click.Abort:
-        session.out.notice("")
-        return False
+    return says_yes(question)
 
 
 def _cost_words(price: runs.Price, most: int) -> str:
@@ -264,13 +258,17 @@ def _print(session: Session, wish: Wish, found: Report, earlier: Report | None) 
         if earlier is not None:
             fields["compared_with"] = json.loads(report.encode(earlier))
         session.out.json(fields)
+    else:
+        lines = list(table.tables(found))
+        if earlier is not None:
+            lines += ["", *table.differences(earlier, found, str(wish.compare))]
+        session.out.write("".join(f"{line}\n" for line in lines))
+    if not found.interrupted:
         return
-    lines = list(table.tables(found))
-    if earlier is not None:
-        lines += ["", *table.differences(earlier, found, str(wish.compare))]
-    session.out.write("".join(f"{line}\n" for line in lines))
-    if found.interrupted:
+    if found.measured:
         session.out.notice("It was interrupted: these are the figures of what was done until then.")
+    else:
+        session.out.notice("It was interrupted before the first reply: nothing was measured.")
 
 
 def _write_files(wish: Wish, found: Report) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from holychat.cli.arguments import CHAT, TEXT
-from holychat.cli.output import is_terminal, table
+from holychat.cli.arguments import CHAT, OUT_NAMES, TEXT, OutOption
+from holychat.cli.output import table
+from holychat.cli.questions import must_agree
 from holychat.domain.search import ResultHit
 from holychat.errors import UsageError
 from holychat.text import clean_line
@@ -80,21 +80,23 @@ def show(session: Session, chat: int | None, as_json: bool) -> None:
 @history.command(short_help="Write a conversation to a file or stdout.")
 @click.argument("chat", type=CHAT)
 @click.option("--format", "form", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A new file; without it stdout.")
+@click.option(
+    *OUT_NAMES, cls=OutOption, type=click.Path(path_type=Path), metavar="PATH", help="A new file; without it stdout."
+)
 @click.pass_obj
-def export(session: Session, chat: int | None, form: Literal["markdown", "json"], output: Path | None) -> None:
+def export(session: Session, chat: int | None, form: Literal["markdown", "json"], out: Path | None) -> None:
     """Write a conversation as Markdown or JSON; CHAT is a number, or `last`."""
-    if output is not None and output.exists():
-        raise UsageError(f"{output} is there already", "Choose another name; files are never overwritten.")
+    if out is not None and out.exists():
+        raise UsageError(f"{out} is there already", "Choose another name; files are never overwritten.")
     _, text = _exported(session, chat, form)
-    if output is None:
+    if out is None:
         session.out.write(text if text.endswith("\n") else text + "\n")
         return
     from holychat.paths import write_private_file
     from holychat.text import replace_surrogates
 
-    write_private_file(output, replace_surrogates(text))
-    session.out.line(str(output))
+    write_private_file(out, replace_surrogates(text))
+    session.out.line(str(out))
 
 
 @history.command(short_help="Delete chats for good.")
@@ -110,7 +112,8 @@ def delete(session: Session, chats: tuple[int | None, ...], yes: bool) -> None:
     found = {chat.id: chat for chat in session.with_services(read)}
     for chat in () if yes else found.values():
         title = clean_line(chat.title) or "untitled"
-        _confirm(f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?")
+        question = f"Delete chat {chat.id}, {title} ({chat.message_count} messages)?"
+        must_agree(session, question, "Nothing was deleted.")
 
     async def delete_all(services: Services) -> None:
         for chat_id in found:
@@ -140,14 +143,9 @@ def move_aside(session: Session, yes: bool) -> None:
         return
     if not yes:
         session.warn(damage.title)
-        _confirm("Set it aside and begin a new history with the next chat?")
+        question = "Set it aside and begin a new history with the next chat?"
+        must_agree(session, question, "It was left where it is.")
     session.out.line(f"The damaged history is kept as {move_aside(database)}.")
-
-
-def _confirm(question: str) -> None:
-    if not is_terminal(sys.stdin):
-        raise UsageError("Nobody is there to confirm that", "Add --yes to go on without being asked.")
-    click.confirm(question, abort=True, err=True)
 
 
 async def find_chat(services: Services, chat_id: int | None) -> Chat:

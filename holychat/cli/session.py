@@ -32,6 +32,7 @@ class Session:
         self.environ = environ
         self.out = Output()
         self._logging = False
+        self._worker_told = False
 
     @cached_property
     def paths(self) -> Paths:
@@ -94,6 +95,12 @@ class Session:
         place = f": {error.filename}" if error.filename else ""
         self.report(f"{error.strerror or error}{place}")
 
+    def tell_worker_trouble(self, services: Services) -> None:
+        """Say once that background jobs lie where they are, where no worker could be started."""
+        if (trouble := services.worker_trouble) is not None and not self._worker_told:
+            self.report(trouble.title, trouble.hint)
+            self._worker_told = True
+
     def with_services(self, body: Callable[[Services], Awaitable[Answer]], *, in_memory: bool = False) -> Answer:
         """Run `body` with the history and the providers at hand, and close them whatever happens.
 
@@ -112,7 +119,9 @@ class Session:
 
         async def work() -> Answer:
             try:
-                return await body(services)
+                answer = await body(services)
+                self.tell_worker_trouble(services)
+                return answer
             finally:
                 await services.close()
 

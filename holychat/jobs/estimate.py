@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from holychat.catalog.tokens import estimate_tokens
-from holychat.domain.jobs import Document, JobSpec, Kind, Priority
+from holychat.domain.jobs import Document, JobSpec, Kind, Priority, SourceKind
 from holychat.domain.usage import Cost, Usage
 from holychat.jobs import documents, recipes, requests, split
 from holychat.jobs.documents.kinds import ending
 from holychat.jobs.documents.options import ReadLimits, WalkOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from holychat.domain.failures import Failure
     from holychat.jobs.documents import ChatTexts, DocumentText
@@ -109,6 +109,8 @@ class _Tally:
     documents: int = 0
     unreadable: int = 0
     skipped: int = 0
+    again: int = 0
+    """Found once more: the job has each of them once."""
     input_tokens: int = 0
     output_tokens: int = 0
     sampled: int = 0
@@ -239,9 +241,10 @@ def estimate(
     around = sum(known.measure(part.text) + 4 for part in recipes.messages(spec.recipe, "name", "path", ""))
     room = recipes.room(spec.recipe, window or known.assumed_context, around)
     tally = _Tally(spec, around, room, known.limits, known.measure)
-    whole = _count(
-        tally, documents.listed(spec.sources, known.options, chat_texts=known.chat_texts), progress, cancelled
-    )
+    listing = documents.listed(spec.sources, known.options, chat_texts=known.chat_texts)
+    if len(spec.sources) > 1 or any(source.kind is SourceKind.LIST for source in spec.sources):
+        listing = _each_once(tally, listing)
+    whole = _count(tally, listing, progress, cancelled)
     tally.rest()
     return _told(tally, prices, known, window, whole=whole)
 
@@ -280,6 +283,21 @@ def _told(tally: _Tally, prices: Prices, known: Known, window: int | None, *, wh
         requests=tally.requests,
         warnings=tuple(warnings),
     )
+
+
+def _each_once(tally: _Tally, listing: Iterable[Document]) -> Iterator[Document]:
+    """The documents, each where it comes first, as the list of a job has them; of each a number is remembered.
+
+    Of the sources only several of them, or a list, can lead to a document twice.
+    """
+    seen: set[int] = set()
+    for document in listing:
+        mark = hash(document.key)
+        if mark not in seen:
+            seen.add(mark)
+            yield document
+        elif not document.skipped:
+            tally.again += 1
 
 
 def _count(
@@ -338,6 +356,8 @@ def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | Non
     warnings += [
         f"{count:,} cannot be sent: {title[0].lower()}{title[1:]}." for title, count in sorted(tally.reasons.items())
     ]
+    if tally.again:
+        warnings.append(f"{tally.again:,} found again and left out: each document is sent once.")
     if tally.skipped:
         warnings.append(f"{tally.skipped:,} found and left out: pictures, programs, empty files, links.")
     budget = spec.limits.budget_micros

@@ -26,7 +26,7 @@ from holychat.jobs.views import with_parts
 from holychat.paths import place_new, private_file
 from holychat.store import jobs
 from holychat.store.results import results_after
-from holychat.text import clean, replace_surrogates
+from holychat.text import clean, clean_line, replace_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +39,8 @@ FILES = "files"
 _ENDINGS = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".md": "markdown", ".markdown": "markdown",
 }  # fmt: skip
+_LONGEST_PATH = 500
+"""Characters of a path in an error."""
 _TOGETHER = 64
 """Files that are made durable together: waiting for the disk once for each takes minutes for 100,000."""
 
@@ -85,6 +87,30 @@ def format_of(target: str, asked: str = "") -> str:
     if folder and form != FILES:
         raise UsageError(f"{target} is a folder, and {form} is one file", "Give the name of a file in it.")
     return form
+
+
+def check_target(target: Path, form: str) -> None:
+    """See to it that results can be written to a place, before anything is paid for. Blocking; leaves nothing there.
+
+    Args:
+        target: The file; for "files" the folder. Whether something is there already is not looked at.
+        form: "jsonl", "csv", "markdown" or "files".
+
+    Raises:
+        UsageError: They cannot.
+    """
+    folder = target if form == FILES else target.parent
+    while form == FILES and not os.path.lexists(folder):
+        folder = folder.parent  # what is missing below it is made at the end
+    name = clean_line(str(folder), _LONGEST_PATH)
+    if not os.path.lexists(folder):
+        raise UsageError(f"There is no folder {name}", "Make it first, or choose another.")
+    if not os.path.isdir(folder):
+        raise UsageError(f"{name} is no folder", "Choose another place for the results.")
+    if form != FILES and os.path.exists(target) and not os.path.isfile(target):
+        raise UsageError(f"{clean_line(str(target), _LONGEST_PATH)} is no file", "Choose another name for the results.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"You may write nothing in the folder {name}", "Choose another, or change its permissions.")
 
 
 def export(database: Database, job_id: int, form: str, target: Path, *, overwrite: bool = False) -> int:

@@ -27,6 +27,7 @@ KIND_NAMES: Mapping[Kind, str] = {
 LONGEST_NAME = 80
 """Characters of a job's name."""
 _LONGEST_LANGUAGE = 30
+_LONGEST_TEMPLATE = 40
 _BETWEEN: Mapping[Kind, str] = {Kind.EXTRACT: "from", Kind.PROMPT: "for", Kind.REQUESTS: "of"}
 _SPOOLED = re.compile(r"[0-9a-f]{16}\.txt")
 """A list that came in on standard input, whose file has no name that means anything."""
@@ -36,12 +37,17 @@ _HASH_DIGITS = 10
 """Enough that no two of a hundred thousand documents of one name meet."""
 
 
-def job_name(sources: Sequence[Source], recipe: Recipe) -> str:
-    """What a job is called that nobody gave a name: "Summarise docs", "Translate *.md and 2 more into French"."""
-    words = [KIND_NAMES[recipe.kind], _BETWEEN.get(recipe.kind, ""), _place(sources[0]) if sources else ""]
-    if len(sources) > 1:
-        words.append(f"and {len(sources) - 1} more")
-    if recipe.kind is Kind.TRANSLATE and recipe.language.strip():
+def job_name(sources: Sequence[Source], recipe: Recipe, template: str = "") -> str:
+    """What a job is called that nobody gave a name: "Summarise docs", "Translate *.md and 2 more into French".
+
+    One that was made with a template is named after that: "Minutes: docs".
+    """
+    named = clean_line(template, _LONGEST_TEMPLATE)
+    doing = [f"{named}:"] if named else [KIND_NAMES[recipe.kind], _BETWEEN.get(recipe.kind, "")]
+    words = [*doing, _place(sources[0]) if sources else ""]
+    if more := len(set(sources)) - 1 if sources else 0:
+        words.append(f"and {more} more")
+    if recipe.kind is Kind.TRANSLATE and recipe.language.strip() and not named:
         words.append(f"into {clean_line(recipe.language, _LONGEST_LANGUAGE)}")
     return clean_line(" ".join(word for word in words if word), LONGEST_NAME)
 

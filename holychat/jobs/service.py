@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holychat.domain.chat import Chat
     from holychat.domain.jobs import JobSpec
     from holychat.jobs.estimate import Estimate
+    from holychat.jobs.spawn import WorkerNotStarted
     from holychat.money.costs import Costs
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
@@ -43,6 +44,7 @@ class JobService(JobsAway):
 
     Attributes:
         session_keys: Hands keys that were typed here to the worker again; a window that stays calls it.
+        worker_trouble: Why no worker could be started when one was last wanted; None: it could, or one is there.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class JobService(JobsAway):
         self._keychain = keychain
         self._paths = paths
         self._sweeper = Sweeper(database)
+        self.worker_trouble: WorkerNotStarted | None = None
         self.session_keys = SessionKeys(database, registry, keychain, paths)
 
     # Orders
@@ -244,12 +247,17 @@ class JobService(JobsAway):
     # Life
 
     async def ensure_worker(self) -> bool:
-        """Start the worker process where none is there; whether it was started."""
+        """Start the worker process where none is there; whether it was started.
+
+        What keeps it from being started is in `worker_trouble`, and whoever calls this the next time tries again.
+        """
         if self._database.path is None:
             return False
-        from holychat.jobs.spawn import ensure_worker
+        from holychat.jobs import spawn
 
-        return await asyncio.to_thread(ensure_worker, self._paths, self._keychain.session_keys(), self._database)
+        keys = self._keychain.session_keys()
+        started, self.worker_trouble = await spawn.ask_for_worker(self._paths, keys, self._database)
+        return started
 
     async def look_after(self) -> bool:
         """Start a worker where there is something to do and none is there, after a reboot for example."""

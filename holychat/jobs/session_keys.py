@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from holychat.domain.jobs import ACTIVE_JOBS, PauseReason
-from holychat.errors import UsageError
+from holychat.errors import KeyMissing, UsageError
 from holychat.store import ledger_jobs
 
 if TYPE_CHECKING:
@@ -90,6 +90,26 @@ class SessionKeys:
         if await self._is_needed(worker, jobs, keys):
             return frozenset()
         return await self._take_over(worth_it, keys)
+
+    async def missing(self, provider: str) -> KeyMissing | None:
+        """What a job of this provider would wait for, were it sent now; None: nothing.
+
+        A key that was typed in a window counts where the worker at work has it.
+
+        Raises:
+            UsageError: There is no such provider.
+            StoreError: The database cannot be read.
+        """
+        try:
+            await self._keychain.require(self._registry.info(provider))
+        except KeyMissing as error:
+            if self._database.path is None:
+                return error
+            from holychat.jobs import spawn
+
+            _, worker = await asyncio.to_thread(spawn.at_work, self._paths, self._database)
+            return None if worker is not None and provider in worker.session_keys else error
+        return None
 
     async def _take_over(self, jobs: Sequence[Job], keys: Mapping[str, Secret]) -> frozenset[int]:
         from holychat.jobs import spawn

@@ -7,6 +7,7 @@ an error; web pages are never quoted.
 from __future__ import annotations
 
 import http
+import os
 import re
 import socket
 import ssl
@@ -282,7 +283,7 @@ class Translator:
 
     def _reason_of(self, error: Exception) -> str:
         cause = _root_of(error)
-        return self.say(str(error) or (isinstance(cause, OSError) and cause.strerror) or "it was closed", 160)
+        return self.say(str(error) or (isinstance(cause, OSError) and words_of(cause)) or "it was closed", 160)
 
     def _unreachable(self, error: Exception) -> Unreachable:
         import httpx
@@ -307,7 +308,7 @@ class Translator:
         elif isinstance(cause, socket.gaierror):
             reason = "the name cannot be resolved"
         else:
-            reason = self.say((isinstance(cause, OSError) and cause.strerror) or str(error) or "no connection", 160)
+            reason = self.say((isinstance(cause, OSError) and words_of(cause)) or str(error) or "no connection", 160)
         return Unreachable(f"Cannot reach {where}: {reason}", hint, provider=name, retryable=retryable)
 
     def _tls_reason(self, cause: ssl.SSLError) -> tuple[str, str]:
@@ -319,6 +320,13 @@ class Translator:
             reason,
             "Check whether base_url should begin with http:// or https://; SSL_CERT_FILE names own certificates.",
         )
+
+
+def words_of(error: OSError) -> str:
+    """What the system says of an error; libraries put addresses as they are inside Python into its text."""
+    if error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):  # these have numbers of their own
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _root_of(error: BaseException) -> BaseException:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _MOST_DOLLARS = 1_000_000
 _MOST_AT_ONCE = 1000
 _LONGEST_SCHEMA = 1024 * 1024
-_OFFLINE_KINDS = (Kind.SUMMARIZE, Kind.PROMPT)
 _RECORDS = {".csv": SourceKind.CSV, ".jsonl": SourceKind.JSONL, ".ndjson": SourceKind.JSONL}
 
 
@@ -57,6 +56,8 @@ class Order:
     """Its `schema` may be the path of a file here."""
     labels: str = ""
     """With commas between them."""
+    template: str = ""
+    """Name of the one that was chosen; empty: none."""
     provider: str = ""
     model: str = ""
     priority: Priority = Priority.MEDIUM
@@ -75,13 +76,11 @@ class Order:
         if not self.where.strip():
             raise FieldProblem("where", "Which files?", "Type the path of a file or folder; Tab completes it.")
         recipe = self._recipe()
-        if self.provider == "offline" and recipe.kind not in _OFFLINE_KINDS:
-            hint = "It quotes and does not write. Space chooses another model."
-            raise FieldProblem("model", f"The offline provider cannot {recipe.kind.value}", hint)
         with _in_field("where"):
             sources = sources_from(self.where, self.column.strip())
         if any(source.kind is SourceKind.REQUESTS for source in sources):
             recipe = Recipe(Kind.REQUESTS)
+        self._refuse_what_offline_cannot(recipe.kind)
         with _in_field("budget"):
             budget = micros_from(self.budget)
         with _in_field("concurrency"):
@@ -89,7 +88,7 @@ class Order:
         with _in_field("out"):
             out, out_format = out_from(self.out)
         return JobSpec(
-            name=job_name(sources, recipe),
+            name=job_name(sources, recipe, "" if recipe.kind is Kind.REQUESTS else self.template),
             recipe=recipe,
             sources=sources,
             provider=self.provider,
@@ -99,6 +98,13 @@ class Order:
             out=out,
             out_format=out_format,
         )
+
+    def _refuse_what_offline_cannot(self, kind: Kind) -> None:
+        from holychat.jobs.recipes import OFFLINE_KINDS
+
+        if self.provider == "offline" and kind not in OFFLINE_KINDS:
+            hint = "It quotes and does not write. Space chooses another model."
+            raise FieldProblem("model", f"The offline provider cannot {kind.value}", hint)
 
     def _recipe(self) -> Recipe:
         recipe = self.recipe
@@ -262,7 +268,7 @@ def out_from(text: str) -> tuple[str, str]:
     """
     if not text.strip():
         return "", ""
-    from holychat.jobs.export import FILES, format_of
+    from holychat.jobs.export import FILES, check_target, format_of
 
     typed, target = os.path.expanduser(text.strip()), absolute(path_from(text))
     try:
@@ -271,8 +277,5 @@ def out_from(text: str) -> tuple[str, str]:
         raise UsageError(error.title, "End it in .jsonl, .csv or .md; a name without an ending is a folder.") from None
     if form != FILES and os.path.lexists(target):
         raise UsageError(f"{clean_line(text, 120)} is there already", "Choose another name under “Write to”.")
-    if form != FILES and not target.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {clean_line(str(target.parent), 120)}", "Make it first, or choose another."
-        )
+    check_target(target, form)
     return str(target), form

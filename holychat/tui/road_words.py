@@ -55,9 +55,11 @@ def rate_cell(offer: Offer) -> str:
 
 
 def taken_words(choice: Choice) -> str:
-    """Which road is taken and why, in one line."""
+    """Which road is taken and why, in one line; a reason that names the road says it all."""
     name = choice.road.words
     why = choice.reasons[-1] if choice.reasons else ""
+    if name in why:
+        return why
     return f"{name[0].upper()}{name[1:]}: {why[0].lower()}{why[1:]}" if why else f"{name[0].upper()}{name[1:]}."
 
 

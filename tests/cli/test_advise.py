@@ -87,18 +87,18 @@ def test_a_dry_run_shows_the_roads_and_the_one_that_is_taken(desk: BatchShell) -
     desk.configure(PRICED)
     order = ("summarize", str(desk.documents), "-p", "quota", "--dry-run")
     done = desk.batch(*order)
-    assert "Road         The desk: medium priority: on the desk, within minutes." in done.text
+    assert "Road         Medium priority: on the desk, within minutes." in done.text
     assert columns(done.text, "Price ")[0] != ""
     assert len(columns(done.text, "End")) == 3
     low = desk.batch(*order, "--priority", "low", "--json").json["roads"]
     assert (low["road"], low["priority"]) == ("desk", "low")
     assert "no batch service" in low["reasons"][-1]
     first = desk.batch(*order, "--priority", "high").text
-    assert "The desk: high priority: on the desk, before other jobs." in first
+    assert "Road         High priority: on the desk, before other jobs." in first
 
 
 def test_before_the_question_one_line_says_which_road_and_why(desk: BatchShell) -> None:
     sent = desk.summarize("--yes", "--wait")
     assert sent.status == 0, sent.error
     assert "Road " in sent.error
-    assert "The desk: medium priority" in sent.error
+    assert "Medium priority: on the desk" in sent.error

@@ -48,6 +48,15 @@ def test_a_dry_run_tells_what_it_will_take_and_creates_nothing(desk: BatchShell)
     assert desk.summarize("--yes", "--json").json["job"]["id"] == 1, "no number was used up"
 
 
+def test_a_document_that_is_named_twice_is_counted_and_sent_once(desk: BatchShell) -> None:
+    sea = str(desk.documents / "sea.md")
+    done = desk.batch("summarize", sea, sea, str(desk.documents), "-p", "offline", "--yes", "--json")
+    estimate, job = done.json["estimate"], desk.wait_until(lambda job: job["ended"])
+    assert (estimate["documents"], job["total"], job["documents"]["done"]) == (3, 3, 3)
+    assert "2 found again and left out: each document is sent once." in estimate["warnings"]
+    assert job["name"] == "Summarise sea.md and 1 more"
+
+
 def test_nothing_is_sent_where_nobody_can_say_yes(desk: BatchShell) -> None:
     done = desk.summarize()
     assert (done.status, done.out) == (2, b"")

@@ -117,6 +117,7 @@ def test_a_terminal_is_asked_before_a_document_in_doubt_is_sent_again(
     done = billed.run_in_terminal("batch", "retry", "1", "--in-doubt", "--wait", typed=typed, wait_for=b"[y/N]")
     assert "1 document in doubt: " in done.text
     assert (done.status, server.ledger().accepted["item-000001"]) == (status, times)
+    assert ("Nothing was sent again." in done.text) == (status == 130)
 
 
 def test_what_is_in_doubt_can_be_skipped(billed: BatchShell) -> None:

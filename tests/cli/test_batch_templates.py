@@ -27,6 +27,7 @@ def test_a_template_is_kept_used_and_deleted(desk: BatchShell, tmp_path: Path) -
     assert (found["brief"]["length"], found["brief"]["built_in"]) == ("1 sentence", False)
     done = desk.batch("summarize", str(desk.documents), "--template", "brief", "--yes", "--wait", "--out", "-")
     assert [line["text"].count("\n- ") for line in lines_of(done.text)] == [1, 1, 1], done.error
+    assert desk.jobs()[0]["name"] == f"brief: {desk.documents.name}"
     wrong = desk.batch("prompt", str(desk.documents), "--template", "brief", "--yes")
     assert (wrong.status, "batch summarize --template" in wrong.error) == (2, True)
     assert desk.batch("templates", "delete", "brief").status == 2

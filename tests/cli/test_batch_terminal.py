@@ -34,6 +34,17 @@ def test_nothing_is_sent_before_somebody_says_yes(desk: BatchShell, typed: bytes
     assert len(desk.jobs()) == jobs
 
 
+@pytest.mark.parametrize("typed", [b"n\r", b"\r", b"\x03"])
+def test_a_no_is_answered_with_what_it_left_as_it_was(desk: BatchShell, typed: bytes) -> None:
+    assert desk.summarize("--yes", "--wait").status == 0
+    desk.batch("templates", "save", "brief", "--job", "1")
+    for words in (("delete", "1"), ("templates", "delete", "brief")):
+        done = desk.run_in_terminal("batch", *words, typed=typed, wait_for=b"[y/N]")
+        assert (done.status, "Nothing was deleted." in done.text) == (130, True), done.text
+    assert len(desk.jobs()) == 1
+    assert "brief" in desk.batch("templates", "list").text
+
+
 def test_one_line_shows_progress_and_leaves_the_summary(desk: BatchShell) -> None:
     done = desk.run_in_terminal("batch", "summarize", str(desk.documents), "-p", "offline", "--yes", "--wait")
     assert done.status == 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.batch_shell import rows_of
+from tests.cli.shell import DEADLINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +65,16 @@ def test_a_mistake_is_told_before_it_is_said_that_nobody_is_there_to_say_yes(
     assert desk.jobs() == []
 
 
+def test_where_results_go_has_one_spelling_in_the_help_and_two_on_the_line(desk: BatchShell, tmp_path: Path) -> None:
+    for words in (("batch", "summarize"), ("batch", "export"), ("history", "export")):
+        told = desk.run(*words, "--help").text
+        assert ("-o, --out PATH" in told, "--output" in told) == (True, False), told
+    for name in ("--out", "--output", "-o"):
+        target = tmp_path / f"{name}.jsonl"
+        assert desk.summarize("--yes", "--wait", name, str(target)).status == 0
+        assert len(target.read_text().splitlines()) == 3
+
+
 def test_results_that_are_there_name_the_option_that_replaces_them(desk: BatchShell, tmp_path: Path) -> None:
     assert desk.summarize("--yes", "--wait").status == 0
     for target in ("results", "results.jsonl"):
@@ -71,6 +82,41 @@ def test_results_that_are_there_name_the_option_that_replaces_them(desk: BatchSh
         again = desk.batch("export", "1", "-o", str(tmp_path / target))
         assert (again.status, "add --overwrite" in again.error) == (2, True)
     assert "Nothing of it waits to be sent" in desk.batch("export", "1", "--format", "openai").error
+
+
+@pytest.mark.parametrize(
+    ("out", "form", "says"),
+    [
+        ("none/out.csv", "", "There is no folder"),
+        ("file.txt/results", "", "file.txt is no folder"),
+        ("file.txt", "files", "file.txt is no folder"),
+        ("folder", "csv", "is a folder, and csv is one file"),
+    ],
+)
+def test_results_that_could_not_be_written_are_no_order(
+    desk: BatchShell, tmp_path: Path, out: str, form: str, says: str
+) -> None:
+    (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    how = ("--format", form) if form else ()
+    for option in ("--yes", "--dry-run"):
+        done = desk.summarize(option, "--out", str(tmp_path / out), *how, "--overwrite")
+        assert (done.status, says in done.error) == (2, True), done.error
+    assert desk.jobs() == []
+
+
+@pytest.mark.parametrize("place", [".", "*.csv", "notes.md", "-"])
+def test_a_column_where_no_table_is_named_is_no_order(desk: BatchShell, tmp_path: Path, place: str) -> None:
+    (tmp_path / "notes.md").write_text("Tea.")
+    (tmp_path / "mails.csv").write_text("id,body\n1,Tea\n")
+    named = place if place == "-" else str(tmp_path / place)
+    listed = f"{tmp_path / 'notes.md'}\n".encode()
+    done = desk.batch("summarize", named, "-p", "offline", "--column", "body", "--yes", stdin=listed)
+    assert (done.status, "--column is for CSV and JSONL files" in done.error) == (2, True), done.error
+    assert (desk.jobs(), list((desk.home / "data" / "lists").glob("*"))) == ([], [])
+    beside = desk.batch("summarize", str(tmp_path / "mails.csv"), named, "-p", "offline", "--column", "body",
+                        "--dry-run", stdin=listed)  # fmt: skip
+    assert beside.status == 0, beside.error
 
 
 def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell) -> None:
@@ -81,10 +127,23 @@ def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell
 
 
 def test_a_job_without_a_key_says_all_ways_to_give_one(desk: BatchShell) -> None:
-    done = desk.batch("summarize", str(desk.documents), "-p", "holysheep", "--yes", "--wait")
+    done = desk.batch("summarize", str(desk.documents), "-p", "holysheep", "--hold")
+    assert (done.status, "No key" in done.error) == (0, False), done.error
+    done = desk.batch("resume", "1", "--wait")
     assert done.status == 3
     assert "HOLYSHEEP_API_KEY" in done.error
     assert "…" not in done.error.split("is paused:")[1]
+
+
+def test_a_missing_key_is_told_before_anything_is_ordered(desk: BatchShell) -> None:
+    order = ("summarize", str(desk.documents), "-p", "holysheep")
+    done = desk.batch(*order, "--yes")
+    assert (done.status, done.text) == (3, "")
+    assert done.error.startswith("holychat: No key for holysheep\n")
+    assert "HOLYSHEEP_API_KEY" in done.error
+    assert "--hold" in done.error
+    assert desk.jobs() == []
+    assert desk.batch(*order, "--dry-run").status == 0
 
 
 def test_a_list_from_standard_input_is_called_that_and_not_by_the_file_it_is_kept_in(desk: BatchShell) -> None:
@@ -93,6 +152,22 @@ def test_a_list_from_standard_input_is_called_that_and_not_by_the_file_it_is_kep
     shown = rows_of(desk.batch("show", "1").text)
     assert shown["Job"] == "1, Summarise a list of files"
     assert shown["From"] == "a list on standard input"
+
+
+def test_a_job_for_which_no_worker_can_be_started_is_kept_and_that_is_told(desk: BatchShell) -> None:
+    lock = desk.home / "state" / "worker.lock"
+    lock.mkdir(parents=True)
+    done = desk.summarize("--yes")
+    assert (done.status, done.text) == (0, "Job 1: 3 documents\n")
+    assert done.error.count("holychat: No worker could be started for background jobs: ") == 1
+    assert "go on with the next start of holychat" in done.error
+    with desk.start("batch", "watch", "1") as running:
+        assert running.process.stderr is not None
+        while b"No worker could be started" not in running.process.stderr.readline():
+            assert running.process.poll() is None
+        lock.rmdir()
+        assert running.process.wait(DEADLINE) == 0
+    assert desk.jobs()[0]["documents"]["done"] == 3
 
 
 def test_a_job_that_is_held_is_not_said_to_be_looking_for_anything(desk: BatchShell) -> None:

@@ -212,6 +212,22 @@ def test_ctrl_c_prints_what_was_measured_and_ends_with_130(bench: Bench, road: s
     assert round(bench.spent()["usd"] * 1_000_000) == found["spent_micros"] > 0
 
 
+@pytest.mark.parametrize("how", ["table", "json"])
+def test_ctrl_c_before_the_first_reply_says_that_nothing_was_measured(bench: Bench, how: str) -> None:
+    bench.server.set(paces={"alpha": (20_000.0, 20_000.0, 20_000.0)})
+    with bench.start(*bench.command("-n", "5", "--yes", *(["--json"] if how == "json" else []))) as running:
+        wait_until(lambda: bench.server.totals().arrived >= 1)
+        running.send(signal.SIGINT)
+        out, error = running.process.communicate(timeout=DEADLINE)
+    assert running.process.returncode == 130, error
+    assert b"It was interrupted before the first reply: nothing was measured." in error
+    if how == "json":
+        assert json.loads(out)["interrupted"]
+    else:
+        assert out.startswith(b"alpha at quota\n")
+        assert b"Spent: " in out
+
+
 def test_errors_are_counted_and_told(bench: Bench) -> None:
     bench.server.set(rates={"500": 0.3}, seed=3)
     done = bench.run(*bench.command("-n", "20", "--yes", "--json"))

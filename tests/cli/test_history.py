@@ -96,6 +96,7 @@ def test_delete_does_what_is_answered(past: Shell, typed: bytes, status: int, le
     done = past.run_in_terminal("history", "delete", "1", typed=typed, wait_for=b"[y/N]")
     assert done.status == status
     assert "What of tea?" in done.text
+    assert ("Nothing was deleted." in done.text) == (status == 130)
     assert len(past.run("history", "list", "--json").json) == left
 
 
@@ -140,6 +141,7 @@ def test_setting_aside_asks_first(
         file.write(b"\xff" * half)
     done = past.run_in_terminal("history", "move-aside", typed=typed, wait_for=b"[y/N]")
     assert (done.status, "damaged" in done.text, not database.exists()) == (status, True, moved)
+    assert ("It was left where it is." in done.text) != moved
 
 
 def test_a_reader_that_leaves_ends_quietly(past: Shell) -> None:

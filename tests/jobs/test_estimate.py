@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,6 +61,20 @@ def test_documents_tokens_money_and_time_are_told(docs: Path) -> None:
     assert found.seconds[0] <= found.seconds[1]
     assert not found.rate_known
     assert found.warnings == ()
+
+
+def test_a_document_that_is_named_twice_counts_once(docs: Path) -> None:
+    for name in ("a", "b", "c"):
+        (docs / f"{name}.md").write_text(SENTENCE * 20)  # equal texts under other names are other documents
+    (docs / "empty.md").touch()
+    named = tuple(Source(SourceKind.PATH, str(docs / name)) for name in ("a.md", "a.md", "", "b.md"))
+    found = estimate(replace(spec(docs), sources=named), PriceBook())
+    assert (found.documents, found.input_tokens) == (3, estimated(docs).input_tokens)
+    assert "3 found again and left out: each document is sent once." in found.warnings
+    listing = docs / "list.txt"
+    listing.write_text("a.md\n./a.md\nb.md\n")
+    found = estimate(replace(spec(docs), sources=(Source(SourceKind.LIST, str(listing)),)), PriceBook())
+    assert (found.documents, found.warnings) == (2, ("1 found again and left out: each document is sent once.",))
 
 
 def test_what_is_not_known_is_said_and_not_guessed(docs: Path) -> None:

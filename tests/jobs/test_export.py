@@ -16,7 +16,7 @@ from holychat.domain.failures import Failure
 from holychat.domain.jobs import ItemState, JobSpec, Kind, Recipe, Source, SourceKind
 from holychat.errors import UsageError
 from holychat.jobs import export as exporting
-from holychat.jobs.export import export, format_of, pieces
+from holychat.jobs.export import check_target, export, format_of, pieces
 from holychat.store import jobs
 from holychat.store.database import Database
 from holychat.store.rows import failure_column
@@ -229,6 +229,32 @@ def test_the_ending_tells_the_format(tmp_path: Path) -> None:
         format_of(str(tmp_path / "a.xlsx"))
     with pytest.raises(UsageError, match="is a folder"):
         format_of(str(tmp_path), "csv")
+
+
+def test_where_results_cannot_be_written_is_found_out_without_writing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for target, form, says in (
+        ("none/out.csv", "csv", "There is no folder"),
+        ("file/out.csv", "csv", "file is no folder"),
+        ("file", "files", "file is no folder"),
+        ("file/out", "files", "file is no folder"),
+        ("pipe.csv", "csv", "pipe.csv is no file"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            check_target(tmp_path / target, form)
+    check_target(tmp_path / "out.csv", "csv")
+    check_target(tmp_path / "new" / "out", "files")
+    assert sorted(os.listdir(tmp_path)) == ["file", "pipe.csv"]
+
+
+def test_a_folder_that_is_closed_to_writing_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) != str(closed))  # root may write everywhere
+    for target, form in (("out.csv", "csv"), ("new/out", "files"), ("", "files")):
+        with pytest.raises(UsageError, match="You may write nothing in the folder"):
+            check_target(closed / target, form)
 
 
 def test_what_cannot_be_exported_is_said(database: Database, job_id: int, tmp_path: Path) -> None:

@@ -80,11 +80,20 @@ def test_a_job_is_named_by_what_it_does_with_what(
     assert job_name([Source(kind, value) for value in values], recipe) == name
 
 
-@given(st.text(min_size=1), st.text(), st.sampled_from(list(Kind)), st.sampled_from(list(SourceKind)))
+def test_a_job_that_was_made_with_a_template_is_named_after_it() -> None:
+    docs = Source(SourceKind.PATH, "/me/docs")
+    assert job_name([docs], Recipe(Kind.EXTRACT), "Invoices") == "Invoices: docs"
+    french = Recipe(Kind.TRANSLATE, language="French")
+    assert (
+        job_name([docs, docs, Source(SourceKind.PATH, "/x")], french, "house\nstyle") == "house style: docs and 1 more"
+    )
+
+
+@given(st.text(min_size=1), st.text(), st.sampled_from(list(Kind)), st.sampled_from(list(SourceKind)), st.text())
 def test_no_folder_and_no_language_makes_a_name_that_is_not_one_clean_line(
-    value: str, language: str, kind: Kind, source: SourceKind
+    value: str, language: str, kind: Kind, source: SourceKind, template: str
 ) -> None:
-    made = job_name([Source(source, value)], Recipe(kind, language=language))
+    made = job_name([Source(source, value)], Recipe(kind, language=language), template)
     assert made == clean(made)
     assert "\n" not in made
     assert 0 < len(made) <= LONGEST_NAME

@@ -148,8 +148,11 @@ async def test_two_windows_with_keys_of_their_own_get_their_jobs_done_one_after_
 ) -> None:
     loopback.chat(guarded)
     async with home.window("first") as one, home.window("second") as other:
+        assert await one.jobs.session_keys.missing("first") is None
+        assert str(await other.jobs.session_keys.missing("first")).startswith("No key for first")
         mine = await one.order(home.documents(30), "first")
         await one.until(mine, lambda job: job.counts.of(ItemState.DONE) > 2)
+        assert await other.jobs.session_keys.missing("first") is None, "the worker has it"
         theirs = await other.order(home.documents(30), "second")
         seen: list[str] = []
         for window, job_id in ((other, theirs), (one, mine)):

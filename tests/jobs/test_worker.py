@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -200,8 +201,24 @@ def test_a_worker_that_cannot_be_started_is_no_error_of_whoever_wanted_it(
     monkeypatch.setattr(spawn.subprocess, "Popen", start_none)
     keys = {"quota": checked_secret("sk-typed-in-this-session-0123456789", "typed")}
     assert not ensure_worker(desk.paths, keys, desk.database)
-    assert "cannot be started" in caplog.text
+    assert "No worker could be started" in caplog.text
     monkeypatch.undo()
+
+
+def test_a_worker_is_at_work_though_there_is_no_thread_to_see_it_end(
+    desk: DeskHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for name, value in desk.environ.items():
+        monkeypatch.setenv(name, value)
+    desk.order(desk.documents(1))
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of a process that nobody waits for
+        patched.setattr(spawn.threading.Thread, "start", no_thread)
+        assert ensure_worker(desk.paths, {})
+    desk.wait_for(lambda: row_of(desk) is not None)
 
 
 def test_a_started_worker_is_no_child_of_the_terminal(desk: DeskHome, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from holychat.domain.request import ProviderInfo
 from holychat.errors import Outcome, RequestRefused, Unreachable
+from holychat.providers.failures import words_of
 from holychat.providers.http import is_in_the_clear, is_loopback
 from holychat.providers.openai import OpenAIProvider
 from tests.providers.tools import KEY, ask, outcome_of, provider
@@ -39,8 +41,20 @@ async def test_a_refused_connection_was_never_sent() -> None:
     error = outcome.error
     assert isinstance(error, Unreachable)
     assert (error.outcome, error.retryable) == (Outcome.NEVER_SENT, True)
-    assert "test at 127.0.0.1" in error.title
+    assert error.title == "Cannot reach test at 127.0.0.1: Connection refused"
     assert "Is the server running" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "Connection refused"),
+        (OSError("nothing known"), "nothing known"),
+        (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
+    ],
+)
+def test_the_words_of_an_error_are_those_of_the_system(error: OSError, words: str) -> None:
+    assert words_of(error) == words
 
 
 async def test_an_unknown_name_was_never_sent() -> None:

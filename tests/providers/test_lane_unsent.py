@@ -44,7 +44,7 @@ async def test_a_refused_connection_was_never_sent() -> None:
     error = await error_of(f"http://127.0.0.1:{port}/v1")
     assert isinstance(error, Unreachable)
     assert (error.outcome, error.retryable) == (Outcome.NEVER_SENT, True)
-    assert "test at 127.0.0.1" in error.title
+    assert error.title == "Cannot reach test at 127.0.0.1: Connection refused"
 
 
 async def test_an_unknown_name_was_never_sent() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from textual.widgets import OptionList
 
 from holychat.settings import ChatSettings, ProviderSettings, Settings
 from tests.support.script import error_reply, stream_of
@@ -114,6 +115,33 @@ async def test_models_are_fetched_filtered_and_any_name_is_taken(loopback: Loopb
         await app.shows("as typed")
         await app.press("down", "up", "enter")
         await app.until(lambda: app.app.main.conversation.options.model in ("my-own:7b",))
+
+
+async def test_a_default_that_is_not_in_the_list_is_counted_with_it(loopback: Loopback) -> None:
+    loopback.models("other")
+    async with driving(settings_for(loopback)) as app:
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.shows("2 models.")
+        assert app.app.screen.query_one(OptionList).option_count == 2
+
+
+async def test_what_needs_a_chat_is_not_offered_where_none_is_found(loopback: Loopback) -> None:
+    loopback.chat(stream_of("the answer"))
+    async with driving(settings_for(loopback)) as app:
+        await app.asked("wombats at night")
+        await app.press("ctrl+s")
+        await app.screen("ChatsScreen")
+        await app.until(lambda: "open" in app.lines()[-1] and "rename" in app.lines()[-1])
+        await app.type("zebra")
+        await app.shows("Nothing found.")
+        await app.until(lambda: "open" not in app.lines()[-1] and "rename" not in app.lines()[-1])
+        await app.press("enter", "f2")
+        await app.screen("ChatsScreen")
+        await app.press(*["backspace"] * 5)
+        await app.type("wombats")
+        await app.press("enter")  # before the list is there
+        await app.screen("ChatScreen")
 
 
 async def test_a_provider_without_a_list_still_takes_a_name(loopback: Loopback) -> None:

@@ -8,6 +8,7 @@ import pytest
 from textual.events import Key
 
 from holychat.domain.jobs import JobState, Kind, Priority, Recipe
+from holychat.settings import ProviderSettings
 from holychat.tui.widgets.job_fields import Choice, PathField
 from holychat.tui.widgets.job_form import JobForm
 from holychat.tui.widgets.job_list import JobList
@@ -40,6 +41,25 @@ async def test_a_folder_is_sent_with_a_path_and_two_enters(papers: Path) -> None
         assert job.spec.recipe == Recipe(Kind.SUMMARIZE, length="medium")
         assert job.spec.limits.trial is None
         assert isinstance(app.app.focused, JobList)
+
+
+async def test_a_missing_key_is_told_before_anything_is_sent(papers: Path) -> None:
+    keyless = ProviderSettings(kind="openai", base_url="http://127.0.0.1:9/v1", model="model-one", needs_key=True)
+    async with driving(settings_for(providers={"test": keyless}), size=(110, 40)) as app:
+        await app.press("escape")  # the way to a key that is offered at the start
+        await open_form(app)
+        await app.type("papers")
+        await app.press("enter")
+        await app.shows("No key for test")
+        assert "Add a key" in app.text()
+        assert jobs_in(app) == [JobState.DRAFT]
+        services = app.app.services
+        assert services is not None
+        services.keychain.use("test", "sk-typed-in-this-window-0123456789")
+        await app.press("escape", "enter")
+        await app.shows("Documents  5")
+        await app.until(lambda: getattr(app.app.focused, "id", "") == "review-send")
+        assert "No key for test" not in app.text()
 
 
 async def test_try_3_first_sends_three_and_waits(papers: Path) -> None:
@@ -205,6 +225,7 @@ async def test_ready_made_templates_fill_the_form_in_and_a_kind_empties_it_again
         await app.press("enter")
         await app.until(lambda: jobs_in(app) == [JobState.DRAFT])
         recipe = app.app.jobs_shown[0].spec.recipe
+        assert app.app.jobs_shown[0].spec.name == "invoice: papers"
         assert recipe.kind is Kind.EXTRACT
         assert recipe.prompt.startswith("Amounts are numbers")
         assert '"currency"' in recipe.schema

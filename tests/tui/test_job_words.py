@@ -21,8 +21,9 @@ from holychat.domain.jobs import (
     SourceKind,
 )
 from holychat.errors import UsageError
+from holychat.jobs.recipes import OFFLINE_KINDS
 from holychat.tui.job_notices import desktop_notification, notice
-from holychat.tui.job_order import Order, micros_from, order_of, sources_from
+from holychat.tui.job_order import FieldProblem, Order, micros_from, order_of, sources_from
 from holychat.tui.job_words import (
     advice,
     compact,
@@ -189,6 +190,21 @@ def test_an_order_comes_back_as_it_was_filled_in(tmp_path: Path) -> None:
     assert (again.labels, again.budget) == ("good, bad", "2.5")
     assert (again.concurrency, again.out) == ("8", f"{tmp_path}/results.csv")
     assert again.recipe.system == "Be brief."
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_form_lets_the_offline_provider_do_what_a_job_of_it_may(tmp_path: Path, kind: Kind) -> None:
+    (tmp_path / "a.md").write_text("x")
+    (tmp_path / "requests.jsonl").write_text(json.dumps({"custom_id": "1", "body": {"messages": []}}) + "\n")
+    recipe = Recipe(kind, language="French", prompt="Why?", schema="{}")
+    ready_made = Order(f"{tmp_path}/requests.jsonl", recipe=recipe, labels="a, b", provider="offline").spec()
+    assert ready_made.recipe.kind is Kind.REQUESTS
+    order = Order(f"{tmp_path}/a.md", recipe=recipe, labels="a, b", provider="offline")
+    if kind in OFFLINE_KINDS:
+        order.spec()
+    else:
+        with pytest.raises(FieldProblem, match=f"The offline provider cannot {kind.value}"):
+            order.spec()
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "nan", "1e99", "inf"])

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from holychat.domain.search import ChatEntry
 
 _LIMIT = 200
+_OF_AN_ENTRY = frozenset({"open", "rename", "delete", "export"})
+"""Actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class ChatsScreen(Dialog[Chosen | ChosenResult]):
         """Look again."""
         event.stop()
         start_work(self, "filter", self._fill)
+        self.refresh_bindings()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open it."""
@@ -160,6 +163,7 @@ class ChatsScreen(Dialog[Chosen | ChosenResult]):
         self._shown_for = text
         if self._open_when_shown:
             self.action_open()
+        self.refresh_bindings()
         self.query_one("#chat-count", Static).update(Content(_count(len(entries), bool(text))))
 
     def _prompt(self, entry: ChatEntry | ResultHit, width: int, now: datetime) -> Text:
@@ -192,6 +196,13 @@ class ChatsScreen(Dialog[Chosen | ChosenResult]):
             self._say("This is a result of a job: Enter opens it.")
             return None
         return marked
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """What needs an entry is not offered where there is none; while the list is still filled, there may be one."""
+        if action not in _OF_AN_ENTRY or self._entries:
+            return True
+        box = self.query(FilterInput)
+        return not box or box.first().value != self._shown_for
 
     def action_open(self) -> None:
         """Open what is marked; after fast typing, once the list is that of the whole filter."""

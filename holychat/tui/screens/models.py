@@ -89,7 +89,8 @@ class ModelsScreen(Dialog[ChatOptions]):
         names = sorted({model.id for model in models}, key=str.lower)
         first = [self._default_model] if self._default_model else []
         self._models = (*first, *(name for name in names if name not in first))
-        self._hint(f"{len(names)} model{'s' * (len(names) != 1)}. Any other name can be typed, too.")
+        count = len(self._models)  # a default that the provider does not list is one of them
+        self._hint(f"{count} model{'s' * (count != 1)}. Any other name can be typed, too.")
         self._fill()
 
     def _fill(self) -> None:

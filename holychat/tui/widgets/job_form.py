@@ -137,8 +137,7 @@ class JobForm(VerticalScroll, can_focus=False):
         def line(name: str) -> str:
             return self.query_one(f"#{name}", LineField).value
 
-        kind = self._kind
-        used = FIELDS[kind]
+        used = FIELDS[kind := self._kind]
         template = self._templates.get(self.query_one("#doing", Choice).value)
         base = template.recipe if template is not None else self._order.recipe
         recipe = Recipe(
@@ -156,6 +155,7 @@ class JobForm(VerticalScroll, can_focus=False):
             where=line("where"),
             column=line("column") if takes_column(line("where")) else "",
             recipe=recipe,
+            template="" if template is None else template.name,
             labels=line("labels"),
             priority=Priority(self.query_one("#priority", Choice).value),
             budget=line("budget"),

@@ -235,9 +235,8 @@ class JobOrdering(Vertical):
 
     async def _estimate(self, job: Job) -> None:
         services, review = self._services(), self._review
-        if services is None or review is None:
-            return
-        await review.reckon(services.jobs, job.id)
+        if services is not None and review is not None:
+            await review.reckon(services.jobs, job.id)
 
     def on_job_review_answered(self, event: JobReview.Answered) -> None:
         """Send it, or not."""
@@ -261,6 +260,8 @@ class JobOrdering(Vertical):
         self._start_over()
         self.sent(job)
         self._poke()
+        if services.worker_trouble is not None:
+            self.app.notify(str(services.worker_trouble), severity="error", markup=False)
 
     def _start_over(self) -> None:
         """The next job starts with the same wishes and no files."""

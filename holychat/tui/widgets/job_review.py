@@ -109,6 +109,7 @@ class JobReview(Vertical):
         try:
             estimate = await jobs.estimate(job_id, progress=self.show_progress)
             self.show_estimate(estimate, await jobs.roads(job_id, estimate))
+            await self._look_for_key(jobs, estimate)
         except HolychatError as error:
             self.show_problem(str(error))
 
@@ -131,6 +132,14 @@ class JobReview(Vertical):
         self.query_one("#review-hint", Static).update(Content(hint))
         if self.query_one("#review-back", Button).has_focus and sendable:
             send.focus(scroll_visible=False)
+
+    async def _look_for_key(self, jobs: JobService, estimate: Estimate) -> None:
+        """Say so where the job could not begin; asking a keyring may take its time."""
+        job = self.job
+        missing = None if job is None else await jobs.session_keys.missing(job.spec.provider)
+        if missing is not None and self.estimate is estimate:
+            wait = f"{missing.title}: the job would wait for one. “Add a key” in the command palette takes it."
+            self._warn("\n".join(f"! {warning}" for warning in (wait, *estimate.warnings)))
 
     def show_problem(self, text: str) -> None:
         """It cannot be estimated."""
