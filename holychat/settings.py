@@ -77,6 +77,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS:
             raise ValueError(f"max_tokens must be 1 to {MAX_TOKENS}")
 
+    def model_of(self, provider: str) -> str:
+        """The model that is asked at a provider where none is named; empty: the provider's own default model."""
+        return self.model if provider == self.provider else ""
+
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[providers.NAME]` table. Empty fields keep what is built in for that name."""

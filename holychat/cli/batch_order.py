@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from holychat.cli.session import Session
     from holychat.domain.jobs import Source, Template
+    from holychat.settings import ChatSettings
 
 C = TypeVar("C", bound="Callable[..., Any]")
 
@@ -51,13 +52,13 @@ class Order:
     wait: bool = False
     as_json: bool = False
 
-    def spec(self, sources: tuple[Source, ...], template: Template | None, default_provider: str) -> JobSpec:
+    def spec(self, sources: tuple[Source, ...], template: Template | None, chat: ChatSettings) -> JobSpec:
         """The job that is meant.
 
         Args:
             sources: Where the documents are.
             template: What to begin with, for what the command line leaves open.
-            default_provider: For where neither says which.
+            chat: Whom to ask where neither says.
 
         Raises:
             UsageError: The template does something else.
@@ -68,14 +69,14 @@ class Order:
                 f"The template {self.template!r} does not {self.kind.value}",
                 f"It belongs to `holychat batch {recipe.kind.value} --template …`.",
             )
-        provider = self.provider or (template.provider if template else "") or default_provider
+        provider = self.provider or (template.provider if template else "") or chat.provider
         same = template is not None and provider == (template.provider or provider)
         return JobSpec(
             name=self.name,
             recipe=replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None}),
             sources=sources,
             provider=provider,
-            model=self.model or (template.model if template is not None and same else ""),
+            model=self.model or (template.model if template is not None and same else "") or chat.model_of(provider),
             priority=Priority(self.priority),
             limits=self.limits,
             out="" if self.out == STDOUT else self.out,

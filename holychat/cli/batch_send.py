@@ -165,7 +165,7 @@ def _says_yes_or_no(question: str) -> bool:
 
 async def _spec(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> JobSpec:
     template = await find_template(services, order.template) if order.template else None
-    spec = order.spec(sources, template, session.settings.chat.provider)
+    spec = order.spec(sources, template, session.settings.chat)
     for warning in services.registry.get(spec.provider).warnings():
         session.warn(warning)
     return spec
@@ -173,12 +173,13 @@ async def _spec(session: Session, services: Services, order: Order, sources: tup
 
 async def _preview(
     session: Session, services: Services, order: Order, sources: tuple[Source, ...]
-) -> tuple[Estimate, Choice]:
-    """What an order would take; nothing is written down."""
+) -> tuple[str, str, Estimate, Choice]:
+    """Whom an order would ask and what it would take; nothing is written down."""
     spec = await _spec(session, services, order, sources)
     with counting() as tell:
         estimate = await services.jobs.preview(spec, progress=tell)
-    return estimate, await services.jobs.roads(spec, estimate)
+    model = spec.model or services.registry.info(spec.provider).model
+    return spec.provider, model, estimate, await services.jobs.roads(spec, estimate)
 
 
 async def _draft(
@@ -214,11 +215,14 @@ def counting() -> Iterator[Callable[[int], None]]:
             raw_notice("\r\x1b[K")
 
 
-def _show(session: Session, estimate: Estimate, roads: Choice, order: Order) -> None:
+def _show(session: Session, provider: str, model: str, estimate: Estimate, roads: Choice, order: Order) -> None:
     if order.as_json:
-        session.out.json({"job": None, "estimate": estimate_fields(estimate), "roads": road_fields(roads)})
+        whom = {"provider": provider, "model": model or None}
+        session.out.json({"job": None, **whom, "estimate": estimate_fields(estimate), "roads": road_fields(roads)})
         return
-    session.out.write(f"{lines([*estimate_rows(estimate), ('Road', taken_words(roads))])}\n{road_table(roads)}")
+    whom_words = clean_line(f"{model} · {provider}" if model else provider, 200)
+    rows = [("Model", whom_words), *estimate_rows(estimate), ("Road", taken_words(roads))]
+    session.out.write(f"{lines(rows)}\n{road_table(roads)}")
     _warn(session, estimate)
 
 
