@@ -216,7 +216,9 @@ def extract(session: Session, /, paths: tuple[str, ...], schema: str | None, **t
     """Extract a JSON object from each document, checked against a schema."""
     from holychat.tui.job_order import schema_from
 
-    return _ordered(session, Kind.EXTRACT, paths, {"schema": None if schema is None else schema_from(schema)}, terms)
+    return _ordered(
+        session, Kind.EXTRACT, paths, {"schema": None if schema is None else schema_from(schema, pipes=True)}, terms
+    )
 
 
 @click.command(short_help="Send documents with a prompt of your own.", epilog=_PATH_HINT)
