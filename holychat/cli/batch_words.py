@@ -73,7 +73,7 @@ def progress_words(job: Job, now_ms: int) -> list[str]:
 
 def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
     """What a job will take, before anything is sent."""
-    unreadable = f" ({number(estimate.unreadable)} cannot be read and will fail)" if estimate.unreadable else ""
+    unreadable = f", {number(estimate.unreadable)} more cannot be read and will fail" if estimate.unreadable else ""
     rows = [
         ("Documents", number(estimate.documents) + unreadable),
         ("Input", f"~{number(estimate.input_tokens)} tokens"),
