@@ -255,6 +255,18 @@ async def test_how_a_message_ended_is_said_below_its_text_not_in_it(state, words
         assert shown.text == "partial text"
 
 
+@pytest.mark.parametrize("state", [MessageState.STOPPED, MessageState.INTERRUPTED])
+async def test_where_nothing_arrived_there_is_nothing_to_continue(state):
+    app = Pane()
+    async with app.run_test(size=(80, 24)):
+        await app.pane.show(Source([]), 0, 0, [])
+        app.pane.add(message(2, "", state=state))
+        painted = "\n".join(app.painted())
+        assert "r asks again" in painted
+        assert "c continues" not in painted
+        assert "is kept" not in painted
+
+
 async def test_a_notice_stands_below_the_streaming_text_and_goes_away():
     app = Pane()
     async with app.run_test(size=(80, 24)):
