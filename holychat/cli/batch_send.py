@@ -22,7 +22,7 @@ from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
 from holychat.errors import ExitCode, UsageError
 from holychat.jobs import lists
 from holychat.text import clean_line
-from holychat.tui.road_words import taken_words
+from holychat.tui.road_words import end_words, taken_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -230,7 +230,9 @@ def _show_before_sending(session: Session, job: Job, estimate: Estimate, roads: 
     """What a job will take, beside the question and not among what is asked for."""
     model = f", model {job.spec.model}" if job.spec.model else ""
     session.out.notice(clean_line(f"{job.spec.name}, with {job.spec.provider}{model}", 200))
-    session.out.notice(lines([*estimate_rows(estimate), ("Road", taken_words(roads))]).rstrip("\n"))
+    taken = next(offer for offer in roads.offers if offer.road is roads.road)
+    rows = [*estimate_rows(estimate), ("Time", end_words(taken)), ("Road", taken_words(roads))]
+    session.out.notice(lines(rows).rstrip("\n"))
     _warn(session, estimate)
 
 
