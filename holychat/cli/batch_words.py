@@ -206,7 +206,7 @@ def cause_fields(cause: Cause) -> dict[str, Any]:
 
 PAUSED_WHY = {
     PauseReason.USER: "somebody paused it",
-    PauseReason.BUDGET: "its budget is used up",
+    PauseReason.BUDGET: "its budget holds it",
     PauseReason.KEY: "no key that is accepted",
     PauseReason.QUOTA: "out of credit or quota",
     PauseReason.OFFLINE: "the provider cannot be reached",
