@@ -199,24 +199,26 @@ class Gateway:
         given = sum(measure.prompt(_prompt(task), task.model) for task in tasks)
         made = sum(task.max_tokens or _ASSUMED_ANSWER for task in tasks)
         work = Work(len(tasks), given, made, waiting, within, budget)
-        return choose(work, await self._facts(first.provider, first.model, work), priority)
+        return choose(work, await self._facts(*self._whom(first), work), priority)
 
     async def _facts(self, provider: str, model: str, work: Work) -> Any:
         from holychat.jobs.roads import facts_of
 
         own = self._services
-        return await facts_of(
-            own.database, own.costs, own.registry, own.settings, provider or own.settings.chat.provider, model, work
-        )
+        return await facts_of(own.database, own.costs, own.registry, own.settings, provider, model, work)
+
+    def _whom(self, task: Task) -> tuple[str, str]:
+        """Provider and model that are asked."""
+        chat = self._services.settings.chat
+        provider = task.provider or chat.provider
+        return provider, task.model or chat.model_of(provider)
 
     async def _begin(self, task: Task) -> Turn:
         options = self._services.chats.default_options()
         prompt = _prompt(task)
         system = "\n\n".join(message.text for message in prompt if message.role is Role.SYSTEM)
-        provider = task.provider or options.provider
         wanted = ChatOptions(
-            provider,
-            task.model or (options.model if provider == options.provider else ""),
+            *self._whom(task),
             system or options.system,
             options.temperature if task.temperature is None else task.temperature,
             task.max_tokens or options.max_tokens,
@@ -230,7 +232,7 @@ class Gateway:
 
     async def _order(self, tasks: Sequence[Task], name: str, budget_usd: float | None) -> Job:
         own, first = self._services, tasks[0]
-        provider = first.provider or own.settings.chat.provider
+        provider, model = self._whom(first)
         file = await asyncio.to_thread(_spool, own.paths.lists, tasks)
         limits = JobLimits(budget_micros=None if budget_usd is None else round(budget_usd * 1_000_000))
         spec = JobSpec(
@@ -238,7 +240,7 @@ class Gateway:
             recipe=Recipe(Kind.REQUESTS),
             sources=(Source(SourceKind.REQUESTS, str(file)),),
             provider=provider,
-            model=first.model,
+            model=model,
             priority=first.priority,
             limits=limits,
             callback_url=first.callback_url,

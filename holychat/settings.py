@@ -77,6 +77,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS:
             raise ValueError(f"max_tokens must be 1 to {MAX_TOKENS}")
 
+    def model_of(self, provider: str) -> str:
+        """The model that is asked at a provider where none is named; empty: the provider's own default model."""
+        return self.model if provider == self.provider else ""
+
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[providers.NAME]` table. Empty fields keep what is built in for that name."""
@@ -257,7 +261,7 @@ def parse_settings(text: str, name: str = "config.toml") -> Settings:
     Raises:
         SettingsError: The text is not TOML, or a field is unknown or of the wrong type.
     """
-    hint = "`holychat config show` prints what is in force, `holychat config init` writes a commented file."
+    hint = "Mend the file, or move it away; `holychat config init` then writes a commented one."
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -266,7 +270,7 @@ def parse_settings(text: str, name: str = "config.toml") -> Settings:
         return convert(tables, Settings)
     except msgspec.ValidationError as error:
         wrong = _wrong_price(tables.get("prices")) if "$.prices" in str(error) else ""
-        raise SettingsError(f"{name}: {wrong or error}", hint) from None
+        raise SettingsError(f"{name}: {wrong or _worded(error)}", hint) from None
 
 
 def _wrong_price(prices: Any) -> str:
@@ -282,8 +286,12 @@ def _wrong_price(prices: Any) -> str:
                 convert(row, PriceSettings)
             except msgspec.ValidationError as error:
                 what, _, field = str(error).partition(" - at `$")
-                return f'prices.{provider}."{model}"{field.rstrip("`")}: {what}'
+                return f'prices.{provider}."{model}"{field.rstrip("`")}: {_worded(what)}'
     return ""
+
+
+def _worded(error: object) -> str:
+    return str(error).replace("Object contains unknown field", "there is no setting")
 
 
 def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:

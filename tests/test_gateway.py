@@ -81,6 +81,16 @@ async def test_a_failure_of_a_live_task_is_told(home: Path, loopback: Loopback) 
     assert "No such thing" in answer.failure.title
 
 
+async def test_the_model_of_the_settings_is_asked_on_either_road(home: Path, loopback: Loopback) -> None:
+    file = home / "config" / "config.toml"
+    file.write_text(file.read_text().replace('provider = "mine"', 'provider = "mine"\nmodel = "chosen"'))
+    loopback.chat(stream_of("Blue."), whole("Blue."))
+    async with Gateway.open(home) as gateway:
+        assert [text async for text in gateway.stream(Task("Why?"))] == ["Blue."]
+        await (await gateway.submit(Task("Why?", priority=Priority.MEDIUM)))
+    assert [request.json["model"] for request in loopback.requests] == ["chosen", "chosen"]
+
+
 async def test_medium_tasks_go_over_the_desk_and_come_back_in_order(home: Path, loopback: Loopback) -> None:
     loopback.chat(whole("An answer."))
     async with Gateway.open(home) as gateway:

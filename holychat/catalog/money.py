@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holychat.domain.spending import Unsettled
     from holychat.domain.usage import Cost
 
 _MILLION = 1_000_000
@@ -40,6 +41,16 @@ def short_money(cost: Cost | None) -> str:
         return f"{about}${cost.micros / _MILLION:,.2f}"
     whole, digits = f"{cost.micros / _MILLION:.4f}".rstrip("0").split(".")
     return f"{about}${whole}.{digits:0<2}"
+
+
+def worst_words(unsettled: Unsettled) -> str:
+    """What requests that may have been billed cost at worst: "~$0.02 at worst, 3 of unknown price"."""
+    from holychat.domain.usage import Cost
+
+    known = unsettled.unknown < unsettled.requests
+    most = f"{short_money(Cost(unsettled.micros, estimated=True))} at worst" if known else ""
+    unknown = f"{unsettled.unknown:,} of unknown price" if unsettled.unknown else ""
+    return ", ".join(piece for piece in (most, unknown) if piece)
 
 
 def bar(part: int, whole: int, width: int) -> str:

@@ -131,7 +131,7 @@ async def _of_documents(
     order = Order(kind, paths, _STAND_INS.get(kind, {}), provider=provider, model=model, limits=limits)
     sources = sources_of(order, session.paths)
     try:
-        spec = order.spec(sources, None, provider)
+        spec = order.spec(sources, None, session.settings.chat)
         with counting() as tell:
             estimate = await services.jobs.preview(spec, progress=tell)
     finally:
@@ -147,4 +147,4 @@ def _whom(session: Session, wish: dict[str, Any]) -> tuple[str, str]:
     """Provider and model that are meant."""
     chat = session.settings.chat
     provider = wish["provider"] or chat.provider
-    return provider, wish["model"] or (chat.model if provider == chat.provider else "")
+    return provider, wish["model"] or chat.model_of(provider)

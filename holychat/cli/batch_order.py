@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from holychat.cli.session import Session
     from holychat.domain.jobs import Source, Template
+    from holychat.settings import ChatSettings
 
 C = TypeVar("C", bound="Callable[..., Any]")
 
@@ -52,13 +53,13 @@ class Order:
     wait: bool = False
     as_json: bool = False
 
-    def spec(self, sources: tuple[Source, ...], template: Template | None, default_provider: str) -> JobSpec:
+    def spec(self, sources: tuple[Source, ...], template: Template | None, chat: ChatSettings) -> JobSpec:
         """The job that is meant.
 
         Args:
             sources: Where the documents are.
             template: What to begin with, for what the command line leaves open.
-            default_provider: For where neither says which.
+            chat: Whom to ask where neither says.
 
         Raises:
             UsageError: The template does something else.
@@ -69,7 +70,7 @@ class Order:
                 f"The template {self.template!r} does not {self.kind.value}",
                 f"It belongs to `holychat batch {recipe.kind.value} --template …`.",
             )
-        provider = self.provider or (template.provider if template else "") or default_provider
+        provider = self.provider or (template.provider if template else "") or chat.provider
         same = template is not None and provider == (template.provider or provider)
         recipe = replace(recipe, **{name: value for name, value in self.wishes.items() if value is not None})
         return JobSpec(
@@ -77,7 +78,7 @@ class Order:
             recipe=recipe,
             sources=sources,
             provider=provider,
-            model=self.model or (template.model if template is not None and same else ""),
+            model=self.model or (template.model if template is not None and same else "") or chat.model_of(provider),
             priority=Priority(self.priority),
             limits=self.limits,
             out="" if self.out == STDOUT else self.out,
@@ -219,7 +220,9 @@ def extract(session: Session, /, paths: tuple[str, ...], schema: str | None, **t
     """Extract a JSON object from each document, checked against a schema."""
     from holychat.tui.job_order import schema_from
 
-    return _ordered(session, Kind.EXTRACT, paths, {"schema": None if schema is None else schema_from(schema)}, terms)
+    return _ordered(
+        session, Kind.EXTRACT, paths, {"schema": None if schema is None else schema_from(schema, pipes=True)}, terms
+    )
 
 
 @click.command(short_help="Send documents with a prompt of your own.", epilog=_PATH_HINT)

@@ -27,7 +27,7 @@ from holychat.domain.jobs import ENDED_JOBS, ItemState, PauseReason
 from holychat.errors import ExitCode
 from holychat.jobs import lists
 from holychat.text import clean_line
-from holychat.tui.road_words import taken_words
+from holychat.tui.road_words import end_words, taken_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +153,7 @@ def _send(session: Session, job: Job, order: Order, estimate: Estimate) -> int:
 
 async def _spec(session: Session, services: Services, order: Order, sources: tuple[Source, ...]) -> JobSpec:
     template = await find_template(services, order.template) if order.template else None
-    spec = order.spec(sources, template, session.settings.chat.provider)
+    spec = order.spec(sources, template, session.settings.chat)
     for warning in services.registry.get(spec.provider).warnings():
         session.warn(warning)
     return spec
@@ -161,12 +161,13 @@ async def _spec(session: Session, services: Services, order: Order, sources: tup
 
 async def _preview(
     session: Session, services: Services, order: Order, sources: tuple[Source, ...]
-) -> tuple[Estimate, Choice]:
-    """What an order would take; nothing is written down."""
+) -> tuple[str, str, Estimate, Choice]:
+    """Whom an order would ask and what it would take; nothing is written down."""
     spec = await _spec(session, services, order, sources)
     with counting() as tell:
         estimate = await services.jobs.preview(spec, progress=tell)
-    return estimate, await services.jobs.roads(spec, estimate)
+    model = spec.model or services.registry.info(spec.provider).model
+    return spec.provider, model, estimate, await services.jobs.roads(spec, estimate)
 
 
 async def _draft(
@@ -204,11 +205,14 @@ def counting() -> Iterator[Callable[[int], None]]:
             raw_notice("\r\x1b[K")
 
 
-def _show(session: Session, estimate: Estimate, roads: Choice, order: Order) -> None:
+def _show(session: Session, provider: str, model: str, estimate: Estimate, roads: Choice, order: Order) -> None:
     if order.as_json:
-        session.out.json({"job": None, "estimate": estimate_fields(estimate), "roads": road_fields(roads)})
+        whom = {"provider": provider, "model": model or None}
+        session.out.json({"job": None, **whom, "estimate": estimate_fields(estimate), "roads": road_fields(roads)})
         return
-    session.out.write(f"{lines([*estimate_rows(estimate), ('Road', taken_words(roads))])}\n{road_table(roads)}")
+    whom_words = clean_line(f"{model} · {provider}" if model else provider, 200)
+    rows = [("Model", whom_words), *estimate_rows(estimate), ("Road", taken_words(roads))]
+    session.out.write(f"{lines(rows)}\n{road_table(roads)}")
     _warn(session, estimate)
 
 
@@ -216,7 +220,9 @@ def _show_before_sending(session: Session, job: Job, estimate: Estimate, roads: 
     """What a job will take, beside the question and not among what is asked for."""
     model = f", model {job.spec.model}" if job.spec.model else ""
     session.out.notice(clean_line(f"{job.spec.name}, with {job.spec.provider}{model}", 200))
-    session.out.notice(lines([*estimate_rows(estimate), ("Road", taken_words(roads))]).rstrip("\n"))
+    taken = next(offer for offer in roads.offers if offer.road is roads.road)
+    rows = [*estimate_rows(estimate), ("Time", end_words(taken)), ("Road", taken_words(roads))]
+    session.out.notice(lines(rows).rstrip("\n"))
     _warn(session, estimate)
 
 

@@ -9,7 +9,7 @@ from holychat.catalog.money import money_text, short_money, usd
 from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState, PauseReason
 from holychat.domain.usage import Cost
 from holychat.text import clean_line
-from holychat.tui.job_words import counts_words, duration, number, pace_words, range_words, state_words
+from holychat.tui.job_words import counts_words, duration, number, pace_words, state_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +72,8 @@ def progress_words(job: Job, now_ms: int) -> list[str]:
 
 
 def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
-    """What a job will take, before anything is sent."""
-    unreadable = f" ({number(estimate.unreadable)} cannot be read and will fail)" if estimate.unreadable else ""
+    """What a job will take, before anything is sent. How long it takes stands with the roads."""
+    unreadable = f", {number(estimate.unreadable)} more cannot be read and will fail" if estimate.unreadable else ""
     rows = [
         ("Documents", number(estimate.documents) + unreadable),
         ("Input", f"~{number(estimate.input_tokens)} tokens"),
@@ -84,18 +84,11 @@ def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
     rows.append(("Price live", _about(estimate.live)))
     if estimate.batch is not None or estimate.live is None or estimate.live.micros:
         rows.append(("Price batch", _about(estimate.batch)))
-    return [*rows, ("Time", _time(estimate))]
+    return rows
 
 
 def _about(cost: Cost | None) -> str:
     return UNKNOWN if cost is None else short_money(Cost(cost.micros, estimated=bool(cost.micros)))
-
-
-def _time(estimate: Estimate) -> str:
-    if estimate.seconds is None:
-        return UNKNOWN
-    how = "" if estimate.rate_known else ", at a rate that is assumed"
-    return f"{range_words(*estimate.seconds)}{how}"
 
 
 def estimate_fields(estimate: Estimate) -> dict[str, Any]:
@@ -213,7 +206,7 @@ def cause_fields(cause: Cause) -> dict[str, Any]:
 
 PAUSED_WHY = {
     PauseReason.USER: "somebody paused it",
-    PauseReason.BUDGET: "its budget is used up",
+    PauseReason.BUDGET: "its budget holds it",
     PauseReason.KEY: "no key that is accepted",
     PauseReason.QUOTA: "out of credit or quota",
     PauseReason.OFFLINE: "the provider cannot be reached",

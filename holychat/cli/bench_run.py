@@ -120,8 +120,7 @@ async def _prepared(
 
 
 async def _default_model(services: Services, provider: str) -> str:
-    chat = services.settings.chat
-    model = (chat.model if provider == chat.provider else "") or services.registry.info(provider).model
+    model = services.settings.chat.model_of(provider) or services.registry.info(provider).model
     if not model:
         try:
             model = next((found.id for found in await services.registry.get(provider).models()), "")

@@ -171,13 +171,10 @@ def _warnings(asked: _Asked) -> Iterator[str]:
     for limit in asked.limits:
         yield f"Limit: {limit.text()}{'; requests are held' if limit.reached else ''}."
     if asked.unsettled.requests:
-        from holychat.catalog.money import short_money
-        from holychat.domain.usage import Cost
+        from holychat.catalog.money import worst_words
 
-        most = short_money(Cost(asked.unsettled.micros, estimated=True))
-        unknown = f", {asked.unsettled.unknown} of unknown price" if asked.unsettled.unknown else ""
         requests = "1 request" if asked.unsettled.requests == 1 else f"{asked.unsettled.requests:,} requests"
-        yield f"Under way or in doubt: {requests}, {most} at worst{unknown}."
+        yield f"Under way or in doubt: {requests}, {worst_words(asked.unsettled)}."
 
 
 def _total_line(name: str, spent: Spent) -> str:

@@ -120,9 +120,8 @@ def plan(
 
 def _default_model(session: Session, provider: str) -> str:
     """The model that the settings ask at a provider, or ""."""
-    chat = session.settings.chat
     default = next((info.model for info in session.registry.infos() if info.name == provider), "")
-    return (chat.model if provider == chat.provider else "") or default
+    return session.settings.chat.model_of(provider) or default
 
 
 def _text(book: PriceBook, provider: str, load: Load, found: Sequence[Scenario], claims: Sequence[Claim]) -> str:

@@ -126,6 +126,8 @@ def _permissions(topic: str, path: Path) -> Finding:
 
 def _settings(session: Session) -> Finding:
     from holychat.catalog.prices import PriceBook
+    from holychat.tui.keymap import check_keymap
+    from holychat.tui.themes import check_theme
 
     try:
         known = {info.name for info in session.registry.infos()}
@@ -134,6 +136,11 @@ def _settings(session: Session) -> Finding:
         from holychat.settings import Settings
 
         session.settings = Settings()  # so that the rest can still be looked at
+        return Finding(Verdict.PROBLEM, "settings", error.title)
+    try:
+        check_keymap(session.settings.keys)
+        check_theme(session.settings.ui.theme)
+    except SettingsError as error:  # only the app minds
         return Finding(Verdict.PROBLEM, "settings", error.title)
     chosen = session.settings.chat.provider
     if chosen not in known:

@@ -130,7 +130,12 @@ def _misfit(
     job: Job, item_id: int, attempt_id: int, reply: Reply, bill: Bill, problem: str, *, may_repair: bool
 ) -> Repair | Failed:
     failure = Failure(
-        MISFIT, problem, "Retry it, or change what is asked for.", None, reply.request_id, Outcome.FATAL.value
+        MISFIT,
+        f"{recipes.CANNOT_BE_USED}{problem}",
+        "Retry it, or change what is asked for.",
+        None,
+        reply.request_id,
+        Outcome.FATAL.value,
     )
     if may_repair:
         return Repair(item_id, attempt_id, job.id, reply.text, bill, failure)

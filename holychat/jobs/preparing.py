@@ -169,7 +169,7 @@ class Preparer:
             return self._ready_made(one)
         repair = None
         if row.repairs and row.problem and one.partial is not None:
-            repair = (one.partial, str(msgspec.json.decode(row.problem)["title"]))
+            repair = (one.partial, str(msgspec.json.decode(row.problem)["title"]).removeprefix(recipes.CANNOT_BE_USED))
         if row.split:
             if one.results is None:
                 return Incomplete(row.id, row.parent_id is None)

@@ -45,6 +45,8 @@ _ANSWERS = {
     Kind.PROMPT: 4096,
     Kind.REQUESTS: 4096,
 }
+CANNOT_BE_USED = "The answer cannot be used: "
+"""Goes before why it cannot, for people; the model that is to mend it is told only why."""
 _LONG_SUMMARY = 4096
 _TYPICAL = {"short": 80, "": 180, "medium": 180, "long": 700}
 """Tokens of a summary of that length, as models write them."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SystemCommand
 
 from holychat.domain.chat import ChatOptions
-from holychat.errors import HolychatError, SettingsError, UsageError
+from holychat.errors import HolychatError, UsageError
 from holychat.runner import run
 from holychat.tui.desk import Desk
 from holychat.tui.elsewhere import watch_history
@@ -20,7 +20,7 @@ from holychat.tui.job_notices import announce
 from holychat.tui.keymap import bindings, check_keymap, key_label, keys_in_force
 from holychat.tui.lifecycle import Lifecycle
 from holychat.tui.screens.chat import ChatScreen
-from holychat.tui.themes import DARK, LIGHT
+from holychat.tui.themes import DARK, LIGHT, check_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -104,10 +104,7 @@ class HolychatApp(FrameworkApp):
         self.set_keymap(keymap)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        if settings.ui.theme not in self.available_themes:
-            known = ", ".join(sorted(self.available_themes))
-            raise SettingsError(f'config.toml [ui] theme: there is no theme "{settings.ui.theme}"', f"Known: {known}.")
-        self.theme = settings.ui.theme
+        self.theme = check_theme(settings.ui.theme)
         chat = settings.chat
         options = ChatOptions(chat.provider, chat.model, chat.system, chat.temperature, chat.max_tokens)
         self.main = ChatScreen(options, keymap)

@@ -201,8 +201,12 @@ def takes_column(text: str) -> bool:
     return Path(text.strip()).suffix.lower() in _RECORDS
 
 
-def schema_from(text: str) -> str:
+def schema_from(text: str, *, pipes: bool = False) -> str:
     """A JSON schema, from the path of a file or from its own text.
+
+    Args:
+        text: The path or the schema.
+        pipes: Whether a pipe is read, too; its end is waited for.
 
     Raises:
         UsageError: There is none, or it is no JSON object.
@@ -211,14 +215,7 @@ def schema_from(text: str) -> str:
     if not text:
         raise UsageError("Which schema?", "The path of a JSON schema, as a file; Tab completes it.")
     if not text.startswith("{"):
-        path = existing_path(text)
-        try:
-            with path.open("rb") as file:
-                text = file.read(_LONGEST_SCHEMA + 1).decode()
-        except FileNotFoundError:
-            raise UsageError(f"There is no {clean_line(str(path), 120)}", "Name a JSON schema in a file.") from None
-        except (OSError, UnicodeDecodeError):
-            raise UsageError(f"Cannot read {clean_line(str(path), 120)}", "A JSON schema in a text file.") from None
+        text = _text_of(existing_path(text), pipes)
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -226,6 +223,19 @@ def schema_from(text: str) -> str:
     if not isinstance(found, dict):
         raise UsageError("The schema is no JSON object", 'It begins with {"type": "object", …')
     return text
+
+
+def _text_of(path: Path, pipes: bool) -> str:
+    shown = clean_line(str(path), 120)
+    try:
+        if not pipes and path.exists() and not path.is_file():
+            raise UsageError(f"{shown} is not a regular file", "Name a JSON schema in a file.")
+        with path.open("rb") as file:
+            return file.read(_LONGEST_SCHEMA + 1).decode()
+    except FileNotFoundError:
+        raise UsageError(f"There is no {shown}", "Name a JSON schema in a file.") from None
+    except (OSError, ValueError):
+        raise UsageError(f"Cannot read {shown}", "A JSON schema in a text file.") from None
 
 
 def micros_from(text: str) -> int | None:

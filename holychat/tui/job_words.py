@@ -44,7 +44,7 @@ _STATE_WORDS: Mapping[JobState, tuple[str, str]] = {
 }
 _PAUSES: Mapping[PauseReason, tuple[str, str]] = {
     PauseReason.USER: ("paused", "{p} resumes it."),
-    PauseReason.BUDGET: ("budget used up", "{p} asks for a new budget and resumes it."),
+    PauseReason.BUDGET: ("held by budget", "{p} asks for a new budget and resumes it."),
     PauseReason.KEY: ("no key", "Add a key that is accepted, then {p} resumes it."),
     PauseReason.QUOTA: ("out of quota", "{p} resumes it once there is credit again."),
     PauseReason.OFFLINE: ("unreachable", "Goes on by itself once the provider answers."),
@@ -74,7 +74,10 @@ def advice(job: Job, keys: Mapping[str, str]) -> str:
     """
     if job.pause is None:
         return ""
-    hint = _PAUSES[job.pause][1].format_map(dict(keys))
+    words = _PAUSES[job.pause][1]
+    if job.pause is PauseReason.BUDGET and job.spec.limits.budget_micros is None:
+        words = _PAUSES[PauseReason.USER][1]  # a limit of the settings holds it: no budget is asked for
+    hint = words.format_map(dict(keys))
     detail = clean_line(job.pause_detail, 300) if job.pause is not PauseReason.TRIAL else ""  # it says the same
     return f"{detail} {hint}" if detail else hint
 

@@ -257,7 +257,7 @@ def check_keymap(remapped: Mapping[str, str]) -> dict[str, str]:
         SettingsError: An unknown id, a key that does not exist, or one key for two things in the same place.
     """
     known = {key.id: key for key in KEYS}
-    hint = "F1 in the app lists the ids and the keys; remove the line to get the default back."
+    hint = "Remove the line to get the default back; then F1 in the app lists the ids and the keys."
     for binding_id, keys in remapped.items():
         if binding_id not in known:
             raise SettingsError(f'config.toml [keys]: there is no "{binding_id}"{_nearest(binding_id, known)}', hint)

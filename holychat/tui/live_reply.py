@@ -137,4 +137,5 @@ class LiveReply:
 
 def _retry_note(event: RetryScheduled) -> str:
     cause = clean_line(event.failure.title, 80)
-    return f"{cause}: attempt {event.attempt} of {event.attempts} in {event.delay:.1f} s"
+    delay = f"{event.delay:.{0 if event.delay >= 10 else 1}f} s"
+    return f"{cause}; attempt {event.attempt} of {event.attempts} in {delay}"

@@ -6,7 +6,9 @@ that any other Textual theme (`[ui] theme = "nord"`) works as well.
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+from holychat.errors import SettingsError
 
 DARK = Theme(
     name="holychat-dark",
@@ -73,3 +75,15 @@ LIGHT = Theme(
         "scrollbar-background-active": "#fbf9f4",
     },
 )
+
+
+def check_theme(name: str) -> str:
+    """The name of a theme that there is.
+
+    Raises:
+        SettingsError: There is none of that name.
+    """
+    known = sorted({*BUILTIN_THEMES, DARK.name, LIGHT.name})
+    if name not in known:
+        raise SettingsError(f'config.toml [ui] theme: there is no theme "{name}"', f"Known: {', '.join(known)}.")
+    return name

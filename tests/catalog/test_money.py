@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from holychat.catalog.money import money_text, short_money, usd
+from holychat.catalog.money import money_text, short_money, usd, worst_words
 from holychat.catalog.prices import PriceBook
+from holychat.domain.spending import Unsettled
 from holychat.domain.usage import Cost, Usage
 
 
@@ -57,3 +58,15 @@ def test_an_unknown_cost_is_no_number_for_programs_either() -> None:
 def test_what_costs_nothing_is_known_to_cost_nothing_even_where_its_tokens_are_guessed() -> None:
     cost = PriceBook().cost_of("offline", "extractive", Usage(10, 20, estimated=True))
     assert money_text(cost) == "$0"
+
+
+@pytest.mark.parametrize(
+    ("unsettled", "text"),
+    [
+        (Unsettled(2, 20_000), "~$0.02 at worst"),
+        (Unsettled(2, 20_000, 1), "~$0.02 at worst, 1 of unknown price"),
+        (Unsettled(2, 0, 2), "2 of unknown price"),
+    ],
+)
+def test_what_may_have_been_billed_is_no_zero_where_its_price_is_unknown(unsettled: Unsettled, text: str) -> None:
+    assert worst_words(unsettled) == text

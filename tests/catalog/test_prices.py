@@ -200,7 +200,7 @@ def test_a_window_can_be_given_without_a_price() -> None:
         ('[prices.a."b.c"]\ninput = nan\noutput = 1', 'prices.a."b.c": input must be'),
         ('[prices.a."b.c"]\ninput = 0.0000001\noutput = 1', 'prices.a."b.c": input must have at most six decimals'),
         ('[prices.a."b.c"]\nbatch_input = 1', 'prices.a."b.c": batch_input and batch_output belong together'),
-        ('[prices.a."b.c"]\nprice = 1', 'prices.a."b.c": Object contains unknown field `price`'),
+        ('[prices.a."b.c"]\nprice = 1', 'prices.a."b.c": there is no setting `price`'),
         ('[prices.a."b.c"]\ncontext = 0', 'prices.a."b.c": context must be'),
         ('[prices.a."b.c"]\ncached = 1', 'prices.a."b.c".input is missing'),
         ("[prices.a.b.c]\ninput = 1\noutput = 1", 'a name with a dot is written in quotes, [prices.a."b.c"]'),

@@ -90,6 +90,7 @@ def test_a_dry_run_shows_the_roads_and_the_one_that_is_taken(desk: BatchShell) -
     assert "Road         Medium priority: on the desk, within minutes." in done.text
     assert columns(done.text, "Price ")[0] != ""
     assert len(columns(done.text, "End")) == 3
+    assert "Time" not in done.text, "another estimate beside it is one too many"
     low = desk.batch(*order, "--priority", "low", "--json").json["roads"]
     assert (low["road"], low["priority"]) == ("desk", "low")
     assert "no batch service" in low["reasons"][-1]
@@ -100,5 +101,6 @@ def test_a_dry_run_shows_the_roads_and_the_one_that_is_taken(desk: BatchShell) -
 def test_before_the_question_one_line_says_which_road_and_why(desk: BatchShell) -> None:
     sent = desk.summarize("--yes", "--wait")
     assert sent.status == 0, sent.error
+    assert "Time " in sent.error
     assert "Road " in sent.error
     assert "Medium priority: on the desk" in sent.error

@@ -12,7 +12,7 @@ import pytest
 from holychat.domain.jobs import JobSpec, Kind, Recipe, Source, SourceKind
 from holychat.store import jobs
 from holychat.store.database import Database
-from tests.cli.batch_shell import SEA, STARS, TEA, BatchShell, lines_of, rows_of
+from tests.cli.batch_shell import QUOTA, SEA, STARS, TEA, BatchShell, lines_of, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +55,23 @@ def test_a_document_that_is_named_twice_is_counted_and_sent_once(desk: BatchShel
     assert (estimate["documents"], job["total"], job["documents"]["done"]) == (3, 3, 3)
     assert "2 found again and left out: each document is sent once." in estimate["warnings"]
     assert job["name"] == "Summarise sea.md and 1 more"
+
+
+def test_a_dry_run_names_whom_it_reckons_with(desk: BatchShell) -> None:
+    desk.configure(QUOTA.format(url="http://127.0.0.1:9/v1"))
+    order = ("summarize", str(desk.documents), "--dry-run")
+    assert rows_of(desk.batch(*order, "-p", "quota").text)["Model"] == "quota-model · quota"
+    told = desk.batch(*order, "-p", "quota", "-m", "other", "--json").json
+    assert (told["provider"], told["model"]) == ("quota", "other")
+
+
+def test_a_job_asks_the_model_of_the_settings(desk: BatchShell) -> None:
+    chosen = '[chat]\nprovider = "quota"\nmodel = "chosen"\n'
+    desk.configure(chosen + QUOTA.format(url="http://127.0.0.1:9/v1"))
+    job = desk.batch("summarize", str(desk.documents), "--hold", "--json").json["job"]
+    assert (job["provider"], job["model"]) == ("quota", "chosen")
+    job = desk.batch("summarize", str(desk.documents), "-p", "offline", "--hold", "--json").json["job"]
+    assert (job["provider"], job["model"]) == ("offline", "extractive")
 
 
 def test_nothing_is_sent_where_nobody_can_say_yes(desk: BatchShell) -> None:

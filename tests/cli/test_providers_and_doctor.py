@@ -140,7 +140,17 @@ def test_doctor_sends_no_key_in_the_clear(shell: Shell, private_environment: Pat
     assert "plain http" in text
 
 
-@pytest.mark.parametrize("text", ["[nonsense]\n", '[chat]\nprovider = "nosuch"\n', '[providers.x]\nkind = "openai"\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[nonsense]\n",
+        '[chat]\nprovider = "nosuch"\n',
+        '[providers.x]\nkind = "openai"\n',
+        '[keys]\n"chat.nosuch" = "f2"\n',
+        '[keys]\n"chat.new" = "ctrl+s"\n',
+        '[ui]\ntheme = "nosuch"\n',
+    ],
+)
 def test_doctor_survives_settings_that_are_off(shell: Shell, private_environment: Path, text: str) -> None:
     config = private_environment / "config" / "config.toml"
     config.parent.mkdir(parents=True)

@@ -203,6 +203,9 @@ async def test_an_answer_that_misses_its_schema_is_asked_for_once_more(tmp_path:
         assert [text for text in await desk.results(job_id) if text] == ['{"name": "Ann"}']
         repairs = [request for request in loopback.requests if "The name is Ann." in request.body.decode()]
         assert len(repairs) == 1
+        assert "The answer cannot be used" not in repairs[0].body.decode()
+        (cause,) = await desk.services.jobs.causes(job_id)
+        assert cause.title == "The answer cannot be used: there is no complete JSON in it"
         failed = next(item for item in await desk.items(job_id) if item.state is FAILED)
         assert (await desk.services.jobs.item(failed.id)).partial == "Nobody knows."
 

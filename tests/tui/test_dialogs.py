@@ -366,3 +366,16 @@ async def test_saving_from_a_folder_that_was_deleted_asks_for_the_whole_path(
         await app.press("escape")
         await app.send("/attach nothing.txt")
         await app.notified("Cannot read")
+
+
+async def test_an_old_notice_does_not_lie_over_a_dialog(loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holychat.tui.screens.dialog.READ_SECONDS", 0.0)
+    async with driving(settings_for(loopback), size=(80, 24)) as app:
+        app.app.notify("An old notice", timeout=60)
+        await app.shows("An old notice")
+        await app.press("ctrl+l")
+        await app.screen("ModelsScreen")
+        await app.shows("Any name can be typed")
+        assert "An old notice" not in app.text()
+        app.app.notify("A new notice", timeout=60)
+        await app.shows("A new notice")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from textual.events import Key
 
 from holychat.domain.jobs import JobState, Kind, Priority, Recipe
+from holychat.errors import UsageError
 from holychat.settings import ProviderSettings
+from holychat.tui.job_order import schema_from
 from holychat.tui.widgets.job_fields import Choice, PathField
 from holychat.tui.widgets.job_form import JobForm
 from holychat.tui.widgets.job_list import JobList
@@ -116,6 +119,16 @@ async def test_the_form_says_what_is_missing(papers: Path, keys: list[str], told
                 await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
         await app.shows(told)
         assert jobs_in(app) in ([], [JobState.DRAFT])
+
+
+@pytest.mark.timeout(20)
+def test_a_schema_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    for name in ("pipe.json", ""):
+        with pytest.raises(UsageError, match="not a regular file"):
+            schema_from(str(tmp_path / name))
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    assert schema_from(str(tmp_path / "schema.json")) == '{"type": "object"}'
 
 
 async def test_back_changes_the_same_draft(papers: Path) -> None:

@@ -173,17 +173,16 @@ async def test_a_waiting_and_a_paused_job_say_why_and_what_to_do() -> None:
         until = round(time.time() * 1000) + 300_000
         put(app, JobState.RUNNING, spec("waits"), done=1, pending=5, waiting_until_ms=until)
         detail = "The next document could cost more than is left."
-        put(app, JobState.PAUSED, spec("stopped"), pending=5, pause="budget", pause_detail=detail)
+        order = spec("stopped", limits=JobLimits(budget_micros=1_000_000))
+        put(app, JobState.PAUSED, order, pending=5, pause="budget", pause_detail=detail)
         await open_panel(app)
         await app.shows(f"waiting until {time.strftime('%H:%M', time.localtime(until / 1000))}")
-        assert "budget used up" in app.text()
+        assert "held by budget" in app.text()
         assert "p asks for a new budget" in " ".join(app.text().split())
 
 
 async def test_what_another_process_does_to_a_job_is_shown_within_a_second() -> None:
-    assert (
-        inspect.signature(JobReading.changes).parameters["interval"].default <= 0.5
-    )
+    assert inspect.signature(JobReading.changes).parameters["interval"].default <= 0.5
     async with driving(QUIET) as app:
         job = put(app, JobState.RUNNING, done=1, pending=5)
         await open_panel(app)
@@ -259,7 +258,7 @@ async def test_going_on_after_the_budget_asks_for_another_one() -> None:
         order = spec("costly", limits=JobLimits(budget_micros=1_000_000))
         put(app, JobState.PAUSED, order, done=2, pause="budget", projected_micros=3_000_000)
         await open_panel(app)
-        await app.shows("budget used up")
+        await app.shows("held by budget")
         await app.press("p")
         await app.screen("AskLineScreen")
         assert "~$3.00 expected" in app.text()

@@ -12,6 +12,7 @@ from holychat.domain.jobs import (
     Counts,
     ItemState,
     Job,
+    JobLimits,
     JobState,
     Kind,
     Money,
@@ -131,6 +132,13 @@ def test_every_pause_says_what_to_do(reason: PauseReason) -> None:
     assert advice(paused, KEYS).startswith("Because ") == (reason is not PauseReason.TRIAL)  # says the same itself
     assert "\x1b" not in advice(paused, KEYS)
     assert advice(paused, KEYS).endswith(".")
+
+
+def test_a_new_budget_is_asked_for_only_where_there_is_one() -> None:
+    held = job(JobState.PAUSED, pause=PauseReason.BUDGET, pause_detail="A limit of the settings.")
+    assert advice(held, KEYS) == "A limit of the settings. p resumes it."
+    held = replace(held, spec=spec(limits=JobLimits(budget_micros=1)))
+    assert "new budget" in advice(held, KEYS)
 
 
 def test_the_key_of_the_panel_tells_of_jobs_at_work_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar, Generic, TypeVar
 
 from textual.screen import ModalScreen
@@ -11,6 +12,8 @@ from holychat.tui.keymap import bindings
 Result = TypeVar("Result")
 LOW = 22
 """Lines below which a dialog is laid out tightly."""
+READ_SECONDS = 1.0
+"""How long a notice is there before it does not stay over a dialog that opens."""
 
 
 class Dialog(ModalScreen[Result | None], Generic[Result]):
@@ -18,6 +21,13 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
 
     BINDINGS: ClassVar = bindings("dialog")
     CSS_PATH = "../styles/dialogs.tcss"
+
+    def on_mount(self) -> None:
+        """What was told before has been read, and would lie over what is asked for now."""
+        notices = self.app._notifications  # noqa: SLF001  # Textual only takes down all of them
+        for notice in list(notices):
+            if time.time() - notice.raised_at >= READ_SECONDS:
+                del notices[notice]
 
     def on_resize(self) -> None:
         """A low screen has lines for what can be chosen, not for the air around it."""

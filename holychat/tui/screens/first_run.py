@@ -83,7 +83,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
                 id="offline",
             ),
             Option(_way("Use a local server", local), id="local", disabled=self._local is None),
-            Option(_way(paste, "checked with a real call, kept in your keyring"), id="key"),
+            Option(_way(paste, "checked with a real call before it is kept"), id="key"),
         ]
 
     def on_mount(self) -> None:

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.widget import Widget
 
-from holychat.catalog.money import bar, short_money
+from holychat.catalog.money import bar, short_money, worst_words
 from holychat.domain.usage import Cost
 from holychat.text import clean_line
 
@@ -135,9 +135,7 @@ def _limits(limits: Sequence[Limit], width: int, styles: Mapping[str, Style | st
 def _open(overview: Overview, styles: Mapping[str, Style | str]) -> Iterator[Text]:
     open_ = overview.unsettled
     if open_.requests:
-        unknown = f", {open_.unknown:,} of unknown price" if open_.unknown else ""
-        most = short_money(Cost(open_.micros, estimated=True))
-        told = f"{open_.requests:,} under way or in doubt, {most} at worst{unknown}"
+        told = f"{open_.requests:,} under way or in doubt, {worst_words(open_)}"
         yield Text.assemble(("Jobs".ljust(_LABEL + 2), styles["name"]), (told, styles["warning"]))
 
 

@@ -54,10 +54,12 @@ def closing_notes(message: Message, note: str) -> Iterator[PlainBlock]:
         if note:
             yield PlainBlock.of(note, "muted" if note == WAITING else "warning")
         return
+    keys = _CONTINUE if message.text else _AGAIN
     if message.state is MessageState.STOPPED:
-        yield PlainBlock.of(f"■ Stopped. What had arrived is kept. {_CONTINUE}", "warning")
+        kept = "What had arrived is kept." if message.text or message.reasoning else "Nothing had arrived."
+        yield PlainBlock.of(f"■ Stopped. {kept} {keys}", "warning")
     elif message.state is MessageState.INTERRUPTED:
-        yield PlainBlock.of(f"■ Cut short. {_reason(message.failure)}{_CONTINUE}", "warning")
+        yield PlainBlock.of(f"■ Cut short. {_reason(message.failure)}{keys}", "warning")
     elif message.state is MessageState.FAILED:
         yield PlainBlock.of(f"✗ {_reason(message.failure) or 'No answer came. '}{_AGAIN}", "error")
     elif message.finish_reason == "length":

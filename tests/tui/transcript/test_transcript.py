@@ -255,6 +255,16 @@ async def test_how_a_message_ended_is_said_below_its_text_not_in_it(state, words
         assert shown.text == "partial text"
 
 
+@pytest.mark.parametrize("state", [MessageState.STOPPED, MessageState.INTERRUPTED])
+async def test_where_nothing_arrived_there_is_nothing_to_continue(state):
+    app = Pane()
+    async with app.run_test(size=(80, 24)):
+        await app.pane.show(Source([]), 0, 0, [])
+        app.pane.add(message(2, "", state=state))
+        painted = " ".join(app.painted())
+        assert [words in painted for words in ("r asks again", "c continues", "is kept")] == [True, False, False]
+
+
 async def test_a_notice_stands_below_the_streaming_text_and_goes_away():
     app = Pane()
     async with app.run_test(size=(80, 24)):
