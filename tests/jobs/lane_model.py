@@ -168,6 +168,25 @@ class Shedding(Quota):
         return self._chance.random() >= self.share
 
 
+@dataclass
+class Storm(Quota):
+    """A provider that turns away a part of all requests until a time, whatever its quota says, and is well then."""
+
+    quota: Quota
+    share: float
+    until: float
+    hint: float | None = None
+    _chance: random.Random = field(default_factory=lambda: random.Random(3))
+
+    def admit(self, now: float, in_flight: int) -> bool:
+        if now < self.until and self._chance.random() < self.share:
+            return False
+        return self.quota.admit(now, in_flight)
+
+    def retry_after(self, now: float) -> float | None:
+        return self.hint if now < self.until else self.quota.retry_after(now)
+
+
 class Unlimited(Quota):
     """A server on this machine."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holychat.jobs.lane.control import Control
-from tests.jobs.lane_model import PerMinute, Shedding, Smoothed, Unlimited, best, run
+from tests.jobs.lane_model import AtOnce, PerMinute, Shedding, Smoothed, Storm, Unlimited, best, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,3 +163,23 @@ def test_a_quota_behind_refusals_by_chance_is_neither_ignored_nor_does_it_stop_t
     result = run(Control(), Both(3000), 4500, lasting(0.4))
     assert best(Smoothed(3000), 4500, lasting(0.4)) / result.seconds >= 0.1
     assert result.refused < 0.5 * 4500
+
+
+@pytest.mark.parametrize(
+    ("storm", "most_seconds"),
+    [
+        pytest.param(lambda: Storm(Unlimited(), 0.5, 60), 500, id="half of a minute"),
+        pytest.param(lambda: Storm(Unlimited(), 0.97, 600, hint=1.0), 1200, id="nearly all of ten minutes"),
+        pytest.param(lambda: Storm(AtOnce(3), 0.3, 300), 1000, id="a third of five minutes, and three at once"),
+    ],
+)
+def test_a_storm_of_refusals_is_got_over_in_minutes(storm: Callable[[], Storm], most_seconds: float) -> None:
+    """What is measured while it lasts says nothing of a quota, and a lane believed it for half an hour and more."""
+    for seed in (1, 2, 3):
+        chance = random.Random(seed)
+        quota = storm()
+
+        def fails(now: float, quota: Storm = quota, chance: random.Random = chance) -> bool:
+            return now < quota.until and chance.random() < 0.3
+
+        assert run(Control(), quota, 400, lasting(1.5), faults=fails, seed=seed).seconds < most_seconds, seed

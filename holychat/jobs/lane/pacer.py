@@ -26,6 +26,10 @@ _FIRST_CUT, _CUT, _STEADY_CUT = 0.3, 0.1, 0.05
 _FIRST_PERIOD, _PERIOD, _LONGEST_PERIOD = 2.0, 5.0, 30.0
 _FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 6, 25, 120
 """A period lasts for so many requests at least, or a slow lane would look beyond its quota with every few of them."""
+_LONGEST_FIRST, _LONGEST_UNSTEADY, _LONGEST_EVER = 15.0, 60.0, 120.0
+"""No longer, though: after many refusals that had nothing to do with a quota a lane may hardly send anything."""
+_LEAST = 0.05
+"""Requests per second that no refusals make less; nobody's quota is below three a minute."""
 _FLOOR = 0.25
 """Seconds over which a first rate is measured at least: buckets have some depth."""
 _PROBE = 0.1
@@ -112,6 +116,10 @@ class Cut(NamedTuple):
     """Requests since the last time."""
     explained: bool
     """It was higher than what is known to go through."""
+
+
+def _first_period(rate: float) -> float:
+    return min(_LONGEST_FIRST, max(_FIRST_PERIOD, _FIRST_REQUESTS / rate))
 
 
 class Pacer:
@@ -288,13 +296,13 @@ class Pacer:
 
     def _measure(self, now: float, accepted: int, elapsed: float) -> None:
         before = self._known
-        measured = (max(0, accepted) + 0.5) / max(_FLOOR, elapsed)
+        measured = max(_LEAST, (max(0, accepted) + 0.5) / max(_FLOOR, elapsed))
         if elapsed >= _SPAN:
             # Over a time with little to send the quota was not used up, and the quotient is too low.
             measured = max(measured, self._meter.per_second(now))
         if before is None:
             self._known, self._depth = measured, _FIRST_CUT
-            self._period = max(_FIRST_PERIOD, _FIRST_REQUESTS / measured)
+            self._period = _first_period(measured)
             return
         rate = self._found(now)
         if rate > before:
@@ -305,10 +313,11 @@ class Pacer:
         self._known = measured
         if abs(measured / before - 1) < 0.15:
             self._depth = _STEADY_CUT
-            self._period = min(max(_LONGEST_PERIOD, _MOST_REQUESTS / measured), self._period * 1.5)
+            most = min(_LONGEST_EVER, max(_LONGEST_PERIOD, _MOST_REQUESTS / measured))
+            self._period = min(most, self._period * 1.5)
         else:
             self._depth = _CUT
-            self._period = max(_PERIOD, _REQUESTS / measured)
+            self._period = min(_LONGEST_UNSTEADY, max(_PERIOD, _REQUESTS / measured))
 
     def _found(self, now: float) -> float:
         if self._known is None:
@@ -321,7 +330,7 @@ class Pacer:
         if now - self._held <= self._period:
             # Twice as fast as what was known, and nobody minds: that is the new place to look from.
             self._known, self._cut_at = 2 * self._known, now - self._period
-            self._period = max(_FIRST_PERIOD, _FIRST_REQUESTS / self._known)
+            self._period = _first_period(self._known)
             return self._known
         return 2 * self._known
 
