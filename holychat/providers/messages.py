@@ -46,7 +46,7 @@ class MessageReader(Reader):
             return False
         if name == "error":
             raise self._error(json_or_text(data))
-        if data[0] in "[ " and data.strip() in ("[DONE]", ""):
+        if data[:1] in "[ " and data.strip() in ("[DONE]", ""):
             # Not of this wire, but some gateways end every stream like that.
             self.done = data.strip() == "[DONE]"
             return self.done

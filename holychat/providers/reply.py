@@ -20,7 +20,7 @@ class ReplyReader(Reader):
         """See `Reader.read`."""
         if self.done:
             return False
-        if data[0] in "[ " and data.strip() in ("[DONE]", ""):
+        if data[:1] in "[ " and data.strip() in ("[DONE]", ""):
             self.done = data.strip() == "[DONE]"
             return self.done
         if name == "error":

@@ -7,7 +7,7 @@ Fields that holychat does not use are not declared, so they may hold anything. A
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -197,7 +197,8 @@ def decode(form: msgspec.json.Decoder[_T], data: str | bytes) -> _T:
         problem = f"not JSON: {error}"
     if _is_read_by_others(problem, data):
         try:
-            return convert(json.loads(data), form.type)
+            kind: type[_T] = cast("Any", form.type)  # msgspec 0.23 describes it in another way than 0.22
+            return convert(json.loads(data), kind)
         except msgspec.ValidationError as error:
             problem = str(error)
         except (ValueError, RecursionError) as error:

@@ -56,7 +56,7 @@ async def test_a_reply_a_title_a_model_an_error_and_a_notice_are_only_text(loopb
         assert not UNSAFE.search(painted(app))
         await app.press("escape", "escape", "ctrl+l")
         await app.screen("ModelsScreen")
-        await app.shows("2 models")
+        await app.shows("3 models")
         assert not UNSAFE.search(painted(app))
         await app.press("escape")
         await app.send("again")
