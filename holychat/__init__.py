@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Priority as Priority
     from holychat.domain.tasks import Answer as Answer
     from holychat.domain.tasks import Task as Task
+    from holychat.errors import JobPaused as JobPaused
     from holychat.gateway import Gateway as Gateway
     from holychat.gateway import Ticket as Ticket
 
@@ -17,6 +18,7 @@ __version__ = "0.2.0"
 _PLACES = {
     "Answer": "holychat.domain.tasks",
     "Gateway": "holychat.gateway",
+    "JobPaused": "holychat.errors",
     "Priority": "holychat.domain.jobs",
     "Task": "holychat.domain.tasks",
     "Ticket": "holychat.gateway",

@@ -115,6 +115,10 @@ class LimitReached(UsageError):
     """The request could cost more than what is left of a limit that the person set; nothing was sent or stored."""
 
 
+class JobPaused(HolychatError):
+    """A job whose answers are awaited does not go on before somebody does what the hint says. What is done is kept."""
+
+
 class StoreError(HolychatError):
     """The history database could not do what was asked; nothing was half done."""
 

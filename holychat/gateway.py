@@ -33,8 +33,8 @@ from holychat.domain.failures import Failure
 from holychat.domain.jobs import ENDED_JOBS, ItemState, JobLimits, JobSpec, Kind, Priority, Recipe, Source, SourceKind
 from holychat.domain.request import PromptMessage
 from holychat.domain.roads import Choice, Road, Work, choose
-from holychat.domain.tasks import Answer, Standing, Task
-from holychat.errors import HolychatError, UsageError
+from holychat.domain.tasks import NEED_SOMEBODY, Answer, Standing, Task
+from holychat.errors import HolychatError, JobPaused, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 _POLL_SECONDS = 0.25
+_GO_ON = "Let it go on with `holychat batch resume {}` or in the app (F4), and await it again."
 _ASSUMED_ANSWER = 300
 """Tokens that an answer without a limit is taken to have, for choosing a road."""
 
@@ -78,7 +79,11 @@ class Ticket:
         raise NotImplementedError
 
     async def answers(self) -> tuple[Answer, ...]:
-        """All answers, once it has ended."""
+        """All answers in the order of the tasks, once it has ended.
+
+        Raises:
+            JobPaused: A job lacks money or a key; once it was resumed, its answers can be awaited again.
+        """
         raise NotImplementedError
 
     def __await__(self) -> Generator[Any, None, tuple[Answer, ...]]:
@@ -273,8 +278,9 @@ class _DeskTicket(Ticket):
         await self._services.jobs.cancel(self.job_id)
 
     async def answers(self) -> tuple[Answer, ...]:
-        """All answers in the order of the tasks, once the job has ended. A paused job is waited for, too: `poll`."""
-        while not (await self.poll()).ended:
+        while (job := await self._services.jobs.get(self.job_id)).state not in ENDED_JOBS:
+            if job.pause in NEED_SOMEBODY:
+                raise JobPaused(f"Job {job.id} is paused: {job.pause_detail or job.pause}", _GO_ON.format(job.id))
             await self._services.jobs.ensure_worker()
             await asyncio.sleep(_POLL_SECONDS)
         found: list[Answer] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holychat
-from holychat import Gateway, Priority, Task
+from holychat import Gateway, JobPaused, Priority, Task
 from holychat.domain.jobs import ItemState
 from holychat.domain.roads import Road
 from holychat.errors import HolychatError, UsageError
@@ -151,3 +151,17 @@ def test_the_names_of_the_library_are_there_and_load_nothing_before_they_are_use
         _ = holychat.nothing_of_that_name
     code = "import sys, holychat; assert not [m for m in sys.modules if m.startswith('holychat.')]"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+async def test_a_job_that_lacks_money_is_not_awaited_for_ever(home: Path, loopback: Loopback) -> None:
+    with (home / "config" / "config.toml").open("a") as config:
+        config.write('[prices.mine."test-model"]\ninput = 1.0\noutput = 1000.0\n')
+    loopback.chat(whole("Four."))
+    async with Gateway.open(home) as gateway:
+        ticket = await gateway.submit(Task("2 + 2?", max_tokens=1000), budget_usd=0.01)
+        with pytest.raises(JobPaused, match=r"of \$0.01 are left") as paused:
+            await ticket
+        assert "batch resume" in paused.value.hint
+        await gateway._services.jobs.resume(int(ticket.name.removeprefix("job ")), budget_micros=5_000_000)
+        (answer,) = await ticket
+    assert answer.text == "Four."

@@ -53,6 +53,8 @@ def list_jobs(session: Session, limit: int, active: bool, as_json: bool) -> None
     if as_json:
         session.out.json([job_fields(job) for job in jobs])
         return
+    if not jobs:
+        session.out.notice("No job has anything to do." if active else "No jobs yet: `holychat batch --help`.")
     rows = [
         (
             str(job.id),

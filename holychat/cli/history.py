@@ -43,6 +43,8 @@ def list_chats(session: Session, limit: int, as_json: bool) -> None:
     chats = session.with_services(read)
     if as_json:
         session.out.json([_chat_fields(chat) for chat in chats])
+    elif not chats:
+        session.out.notice("No chats yet.")
     else:
         session.out.write(
             table([(str(chat.id), _when(chat.updated_ms), str(chat.message_count), chat.title) for chat in chats])
@@ -63,6 +65,8 @@ def search(session: Session, words: tuple[str, ...], limit: int, as_json: bool) 
     hits = session.with_services(read)
     if as_json:
         session.out.json([_hit_fields(hit) for hit in hits])
+    elif not hits:
+        session.out.notice("Nothing found.")
     else:
         session.out.write(table([(*_place_of(hit), _marked(session, hit)) for hit in hits]))
 

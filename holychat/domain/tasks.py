@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from holychat.domain.jobs import ItemState, Priority
+from holychat.domain.jobs import ItemState, PauseReason, Priority
 from holychat.domain.usage import Usage
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Messages: TypeAlias = "str | Sequence[tuple[str, str] | Mapping[str, str]]"
 """A question, or a conversation: (role, text) pairs or {"role": …, "content": …}, the last one the user's."""
+NEED_SOMEBODY = frozenset({PauseReason.BUDGET, PauseReason.KEY, PauseReason.QUOTA})
+"""Pauses of a job that do not end by themselves: money or a key is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,6 +360,11 @@ def _warnings(spec: JobSpec, tally: _Tally, live: Cost | None, window: int | Non
         warnings.append(f"{tally.again:,} found again and left out: each document is sent once.")
     if tally.skipped:
         warnings.append(f"{tally.skipped:,} found and left out: pictures, programs, empty files, links.")
+    if unknown := recipes.unknown_placeholders(spec.recipe):
+        stays = f"{unknown[0]} stays in the prompt as it is"
+        if len(unknown) > 1:
+            stays = f"{', '.join(unknown[:-1])} and {unknown[-1]} stay in the prompt as they are"
+        warnings.append(f"{stays}; {{text}}, {{name}} and {{path}} are filled in.")
     budget = spec.limits.budget_micros
     if budget is not None and live is not None and live.micros > budget:
         warnings.append("It is likely to cost more than the budget, and would pause there.")

@@ -192,7 +192,8 @@ class Translator:
         return f"{where}: it usually ends in /v1."
 
     def _key_hint(self) -> str:
-        return f"`holychat keys set {self.name}` stores another key."
+        stores = f"`holychat keys set {self.name}` stores another key"
+        return f"{stores}; `holychat keys status` tells whether one from the environment goes before it."
 
     # Replies that cannot be read
 

@@ -37,7 +37,10 @@ def test_list_has_the_latest_first(past: Shell) -> None:
 
 
 def test_an_empty_history_is_an_empty_list(shell: Shell) -> None:
-    assert (shell.run("history", "list").out, shell.run("history", "list", "--json").json) == (b"", [])
+    for arguments, said in ((("list",), "No chats yet."), (("search", "tea"), "Nothing found.")):
+        done = shell.run("history", *arguments)
+        assert (done.out, done.error.strip()) == (b"", said)
+        assert shell.run("history", *arguments, "--json").json == []
     done = shell.run("history", "show", "last")
     assert (done.status, "no chat" in done.error) == (2, True)
 

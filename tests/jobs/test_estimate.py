@@ -173,3 +173,12 @@ def test_options_of_the_walk_hold(docs: Path) -> None:
     (docs / "a.md").write_text(SENTENCE)
     (docs / ".b.md").write_text(SENTENCE)
     assert estimate(spec(docs), PriceBook(), Known(WalkOptions(hidden=True))).documents == 2
+
+
+def test_what_only_looks_like_a_placeholder_is_named(docs: Path) -> None:
+    (docs / "a.md").write_text(SENTENCE)
+    wishes = 'Sum {text} of {name} up as {"short": true} for {reader} and {x}, {reader} first.'
+    (warning,) = [w for w in estimated(docs, Recipe(Kind.PROMPT, prompt=wishes)).warnings if "filled in" in w]
+    assert warning == "{reader} and {x} stay in the prompt as they are; {text}, {name} and {path} are filled in."
+    assert not [w for w in estimated(docs, Recipe(Kind.PROMPT, prompt="{text} {path}")).warnings if "filled in" in w]
+    assert not [w for w in estimated(docs, Recipe(Kind.SUMMARIZE, prompt="{reader}")).warnings if "filled in" in w]

@@ -233,7 +233,9 @@ async def test_a_status_becomes_its_error(
 
 
 async def test_hints_name_the_command_that_helps(loopback: Loopback) -> None:
-    assert "`holychat keys set test`" in (await error_of(loopback, error_reply(401))).hint
+    hint = (await error_of(loopback, error_reply(401))).hint
+    assert "`holychat keys set test`" in hint
+    assert "`holychat keys status`" in hint
     missing = error_reply(404, "The model `gpt-9` does not exist or you do not have access to it.")
     assert "`holychat models -p test`" in (await error_of(loopback, missing)).hint
     assert "`holychat models" in (await error_of(loopback, error_reply(503, "x", code="model_not_found"))).hint

@@ -258,3 +258,13 @@ async def test_a_file_that_goes_along_is_named_before_what_can_be_done_about_it(
         await app.send("/attach papers/quarterly-report.md")
         await app.shows("With: quarterly-report.md")
         await app.shows("goes with the next")
+
+
+async def test_behind_a_dialog_no_key_is_named_that_does_nothing_there() -> None:
+    async with driving(settings_for(), size=(100, 30)) as app:
+        await app.until(lambda: "^N new" in app.lines()[-1])
+        await app.send("/title")
+        await app.screen("AskLineScreen")
+        await app.until(lambda: app.lines()[-1].split() == ["Esc", "close"])
+        await app.press("escape")
+        await app.until(lambda: "^N new" in app.lines()[-1])

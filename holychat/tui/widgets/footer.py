@@ -48,15 +48,22 @@ class KeyFooter(Widget):
     def on_mount(self) -> None:
         """Follow the focus and everything else that changes what keys do."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self.app.screen_change_signal.subscribe(self, self._covered)
         self.call_after_refresh(self._changed, self.screen)
 
+    def _covered(self, top: Screen[object]) -> None:
+        """Behind a dialog the keys of that one are shown, where it has no such line of its own."""
+        top.call_after_refresh(self._changed, top)
+
     def _changed(self, screen: Screen[object]) -> None:
-        if not self.is_attached or screen is not self.screen:
+        if not self.is_attached or screen is not self.app.screen:
             return
         keys = tuple(_shown_keys(screen))
         if keys != self._keys:
             self._keys = keys
             self.refresh()
+            if screen is not self.screen:
+                screen.refresh()  # what is behind it is part of its own background
 
     def render(self) -> VisualType:
         """As many keys as fit, the most useful first."""
