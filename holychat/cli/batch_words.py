@@ -129,9 +129,7 @@ def summary_rows(job: Job) -> list[tuple[str, str]]:
 
 
 def _seconds(job: Job) -> float | None:
-    if job.started_ms is None or job.ended_ms is None:
-        return None
-    return max(job.ended_ms - job.started_ms, 1) / 1000
+    return None if job.started_ms is None or job.ended_ms is None else max(job.worked_ms, 1) / 1000
 
 
 def cause_words(cause: Cause) -> str:
@@ -158,6 +156,7 @@ def job_fields(job: Job) -> dict[str, Any]:
         "created": iso(job.created_ms),
         "started": iso(job.started_ms),
         "ended": iso(job.ended_ms),
+        "worked_seconds": job.worked_ms / 1000,
         "listed": job.listed,
         "total": job.counts.total,
         "documents": {state.value: job.counts.of(state) for state in ItemState},

@@ -1,14 +1,14 @@
-"""Jobs and their items: what they are, and which way each may go.
+"""Jobs and their items: what they are.
 
 A job is many requests that belong together; an item is one of them, most often one document. An item that was sent has
-an attempt, written down before the first byte left. Which state may follow which is data here; `moved` applies it.
+an attempt, written down before the first byte left. Which state may follow which is told in `job_moves`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from holychat.domain.usage import Usage
 
@@ -108,58 +108,11 @@ class SourceKind(StrEnum):
     """The messages of a chat, by its number."""
 
 
-_JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
-    JobState.DRAFT: frozenset({JobState.QUEUED, JobState.CANCELLED}),
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.PAUSED, JobState.FINISHING, JobState.CANCELLED}),
-    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.FINISHING, JobState.CANCELLED}),
-    JobState.FINISHING: frozenset({JobState.FINISHED, JobState.FINISHED_WITH_ERRORS, JobState.CANCELLED}),
-    JobState.FINISHED: frozenset({JobState.QUEUED}),
-    JobState.FINISHED_WITH_ERRORS: frozenset({JobState.QUEUED, JobState.FINISHED}),
-    JobState.CANCELLED: frozenset({JobState.QUEUED}),
-}
-
-_ITEM_MOVES: Mapping[ItemState, frozenset[ItemState]] = {
-    ItemState.PENDING: frozenset({ItemState.SENDING, ItemState.FAILED, ItemState.SKIPPED, ItemState.CANCELLED}),
-    # Back to pending: only where it is known that nothing was billed, or the person allowed it.
-    ItemState.SENDING: frozenset({ItemState.RECEIVED, ItemState.PENDING, ItemState.FAILED, ItemState.IN_DOUBT}),
-    # Back to pending: one repair of an answer that does not fit its schema.
-    ItemState.RECEIVED: frozenset({ItemState.DONE, ItemState.FAILED, ItemState.PENDING}),
-    ItemState.DONE: frozenset(),
-    ItemState.FAILED: frozenset({ItemState.PENDING, ItemState.SKIPPED}),
-    ItemState.IN_DOUBT: frozenset({ItemState.PENDING, ItemState.DONE, ItemState.SKIPPED}),
-    ItemState.SKIPPED: frozenset({ItemState.PENDING}),
-    ItemState.CANCELLED: frozenset({ItemState.PENDING}),
-}
-
 ENDED_JOBS = frozenset({JobState.FINISHED, JobState.FINISHED_WITH_ERRORS, JobState.CANCELLED})
-ACTIVE_JOBS = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.FINISHING})
+AT_WORK = frozenset({JobState.RUNNING, JobState.FINISHING})
+ACTIVE_JOBS = AT_WORK | {JobState.QUEUED}
 """Jobs that a worker has something to do for; a paused one may still have requests under way."""
 OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.SENDING, ItemState.RECEIVED})
-
-_S = TypeVar("_S", JobState, ItemState)
-
-
-class ImpossibleMove(ValueError):
-    """A state was asked to become one that may not follow it."""
-
-
-def moved(old: _S, new: _S) -> _S:
-    """`new`, where it may follow `old`.
-
-    Raises:
-        ImpossibleMove: It may not.
-    """
-    allowed = _JOB_MOVES.get(old, frozenset()) if isinstance(old, JobState) else _ITEM_MOVES.get(old, frozenset())
-    if new not in allowed:
-        raise ImpossibleMove(f"{old.value} cannot become {new.value}")
-    return new
-
-
-def states_before(new: _S) -> tuple[_S, ...]:
-    """The states that `new` may follow, for the WHERE of a statement."""
-    moves = _JOB_MOVES if isinstance(new, JobState) else _ITEM_MOVES
-    return tuple(old for old, allowed in moves.items() if new in allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +254,8 @@ class Job:
     created_ms: int
     started_ms: int | None = None
     ended_ms: int | None = None
+    worked_ms: int = 0
+    """How long it was at work until its state changed last: without pauses, and tries again apart."""
     pause: PauseReason | None = None
     pause_detail: str = ""
     listed: bool = False

@@ -168,7 +168,7 @@ class Worker:
 
     async def _depart(self) -> None:
         with contextlib.suppress(StoreError):
-            await self._database.write(lambda c: workers.depart(c, self._owner))
+            await self._database.write(lambda c: workers.depart(c, self._owner, _now_ms()))
 
     async def _beat(self) -> None:
         """Say now and then that this worker lives, and hear whether another one wants to take over."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ItemState, states_before
+from holychat.domain.job_moves import states_before
+from holychat.domain.jobs import ItemState
 from holychat.store.items import get
 from holychat.store.job_rows import json_column
 from holychat.store.search import index_result

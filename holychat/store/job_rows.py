@@ -11,6 +11,7 @@ import msgspec
 from holychat.domain.failures import Failure
 from holychat.domain.job_views import Attempt
 from holychat.domain.jobs import (
+    AT_WORK,
     Document,
     Item,
     ItemState,
@@ -41,7 +42,7 @@ JOB_COLUMNS = """
     j.budget_micros, j.out, j.out_format, j.callback_url, j.chat_id, j.listed, j.note, j.created_ms, j.started_ms,
     j.ended_ms, j.spent_micros, j.spent_estimated, j.unpriced, j.input_tokens, j.output_tokens, j.requests,
     j.projected_micros, j.in_flight, j.rate_per_minute, j.eta_early_ms, j.eta_late_ms, j.waiting_until_ms,
-    j.waiting_for, j.doubted_micros,
+    j.waiting_for, j.doubted_micros, j.worked_ms,
     (SELECT coalesce(sum(i.reserved_micros), 0) FROM items AS i WHERE i.job_id = j.id AND i.state = 'sending'),
     (SELECT coalesce(sum(i.reserved_micros), 0) FROM items AS i WHERE i.job_id = j.id AND i.state = 'in_doubt')
 """
@@ -65,7 +66,7 @@ ATTEMPT_COLUMNS = """
 def job_of(row: Sequence[Any], counts: Counts) -> Job:
     """The job in a row of JOB_COLUMNS."""
     state = JobState(row[2])
-    at_work = state in (JobState.RUNNING, JobState.FINISHING)
+    at_work = state in AT_WORK
     return Job(
         id=row[0],
         spec=_spec_of(row),
@@ -73,6 +74,7 @@ def job_of(row: Sequence[Any], counts: Counts) -> Job:
         created_ms=row[18],
         started_ms=row[19],
         ended_ms=row[20],
+        worked_ms=row[35],
         pause=None if row[3] is None else PauseReason(row[3]),
         pause_detail=row[4],
         listed=bool(row[16]),
@@ -82,8 +84,8 @@ def job_of(row: Sequence[Any], counts: Counts) -> Job:
             spent=row[21],
             estimated=bool(row[22]),
             unknown=row[23],
-            reserved=row[35],
-            in_doubt=row[34] + row[36],
+            reserved=row[36],
+            in_doubt=row[34] + row[37],
             projected=row[27],
         ),
         # What the worker last said of a job that it no longer works at is not true any more, but for what is under way.

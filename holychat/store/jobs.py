@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holychat.domain.jobs import ENDED_JOBS, Counts, ItemState, JobState, states_before
+from holychat.domain.job_moves import states_before
+from holychat.domain.jobs import AT_WORK, ENDED_JOBS, Counts, ItemState, JobState
 from holychat.errors import UsageError
 from holychat.store.folding import storable
 from holychat.store.job_rows import JOB_COLUMNS, job_of, json_column
@@ -127,15 +128,27 @@ def move(
     marks = ",".join("?" * len(old))
     connection.execute(
         f"""
-        UPDATE jobs SET state = ?, pause = ?, pause_detail = ?, updated_ms = ?, ended_ms = ?
+        UPDATE jobs SET state = ?, pause = ?, pause_detail = ?, updated_ms = ?, ended_ms = ?,
+                        worked_ms = worked_ms + max(0, ? - coalesce(at_work_ms, ?)), at_work_ms = ?
         WHERE id = ? AND deleted = 0 AND state IN ({marks})
         """,  # noqa: S608  # only question marks are put in
         (
             new.value, None if pause is None else pause.value, storable(detail), now_ms,
-            now_ms if new in ENDED_JOBS else None, job_id, *old,
+            now_ms if new in ENDED_JOBS else None, now_ms, now_ms, now_ms if new in AT_WORK else None, job_id, *old,
         ),
     )  # fmt: skip
     return bool(connection.changes())
+
+
+def bank_time(connection: Connection, until_ms: int | None, now_ms: int) -> None:
+    """Jobs were at work until then, or nobody knows until when (None), and are so again from now on."""
+    connection.execute(
+        """
+        UPDATE jobs SET worked_ms = worked_ms + max(0, coalesce(?, at_work_ms) - at_work_ms), at_work_ms = ?
+        WHERE at_work_ms IS NOT NULL
+        """,
+        (until_ms, now_ms),
+    )
 
 
 def set_pause(connection: Connection, job_id: int, pause: PauseReason, detail: str, now_ms: int) -> bool:

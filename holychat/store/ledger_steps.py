@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from holychat.domain.jobs import ItemState, JobState, moved
+from holychat.domain.job_moves import moved
+from holychat.domain.jobs import ItemState, JobState
 from holychat.store.folding import storable
 from holychat.store.search import index_results
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from holychat.store import jobs
 from holychat.typed import decode
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class WorkerRow:
 
 
 def announce(connection: Connection, owner: str, pid: int, session_keys: Collection[str], now_ms: int) -> None:
-    """A worker begins."""
+    """A worker begins; jobs that it finds at work were so while the one before it lived."""
+    before = current(connection)
+    jobs.bank_time(connection, None if before is None else before.heartbeat_ms, now_ms)
     connection.execute(
         """
         INSERT INTO worker (only, owner, pid, started_ms, heartbeat_ms, session_keys, leave)
@@ -60,8 +63,9 @@ def ask_to_leave(connection: Connection, owner: str) -> None:
     connection.execute("UPDATE worker SET leave = 1 WHERE owner = ?", (owner,))
 
 
-def depart(connection: Connection, owner: str) -> None:
-    """A worker ends."""
+def depart(connection: Connection, owner: str, now_ms: int) -> None:
+    """A worker ends; what is at work waits for the next one."""
+    jobs.bank_time(connection, now_ms, now_ms)
     connection.execute("DELETE FROM worker WHERE owner = ?", (owner,))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from holychat.domain.job_moves import states_before
 from holychat.domain.jobs import (
     ItemState,
     JobLimits,
@@ -14,7 +15,6 @@ from holychat.domain.jobs import (
     Recipe,
     Source,
     SourceKind,
-    states_before,
 )
 from holychat.store import item_moves, jobs
 from holychat.store.search import index_result

@@ -8,7 +8,8 @@ import apsw
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from holychat.domain.jobs import _ITEM_MOVES, _JOB_MOVES, ItemState, JobState, PauseReason, states_before
+from holychat.domain.job_moves import _ITEM_MOVES, _JOB_MOVES, states_before
+from holychat.domain.jobs import ItemState, JobState, PauseReason
 from holychat.errors import UsageError
 from holychat.jobs import commands
 from holychat.store import jobs

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from holychat.domain.job_moves import states_before
 from holychat.domain.jobs import (
     ItemState,
     JobLimits,
@@ -23,10 +24,9 @@ from holychat.domain.jobs import (
     Recipe,
     Source,
     SourceKind,
-    states_before,
 )
 from holychat.errors import UsageError
-from holychat.store import items, jobs, templates
+from holychat.store import items, jobs, templates, workers
 from holychat.store.database import Database
 from tests.store.job_tools import SPEC, add, new_job
 from tests.store.tools import NOW, is_sound, new_chat
@@ -81,6 +81,31 @@ def test_a_job_moves_only_where_it_may(database: Database) -> None:
         if moved:
             ended = new in (JobState.FINISHED, JobState.FINISHED_WITH_ERRORS, JobState.CANCELLED)
             assert (now.ended_ms, now.pause) == (NOW + 5 if ended else None, pause)
+
+
+def test_only_the_time_at_work_counts(database: Database) -> None:
+    job = new_job(database, JobState.QUEUED)
+    minute = 60_000
+
+    def moves(*steps: tuple[JobState, float]) -> int:
+        for state, at in steps:
+            pause = PauseReason.USER if state is JobState.PAUSED else None
+            when = NOW + round(at * minute)
+            assert database.write_now(lambda c, s=state, w=when, p=pause: jobs.move(c, job.id, s, w, pause=p))
+        return get(database, job.id).worked_ms
+
+    begun = (JobState.RUNNING, JobState.PAUSED, JobState.QUEUED)
+    assert moves(*zip(begun, (1, 3, 60), strict=True)) == 2 * minute
+    ended = (JobState.RUNNING, JobState.FINISHING, JobState.FINISHED_WITH_ERRORS)
+    assert moves(*zip(ended, (61, 64, 65), strict=True)) == 6 * minute
+    assert moves((JobState.QUEUED, 500), (JobState.RUNNING, 501)) == 6 * minute
+    # Its worker lives until 503 and is followed by another one at 900, which leaves at 902; the next one comes at 1000.
+    for owner, begins, beats in (("one", 501, 503), ("two", 900, 901)):
+        database.write_now(lambda c, o=owner, at=NOW + begins * minute: workers.announce(c, o, 1, (), at))
+        database.write_now(lambda c, o=owner, at=NOW + beats * minute: workers.beat(c, o, at))
+    database.write_now(lambda c: workers.depart(c, "two", NOW + 902 * minute))
+    database.write_now(lambda c: workers.announce(c, "three", 1, (), NOW + 1000 * minute))
+    assert moves((JobState.FINISHING, 1001), (JobState.FINISHED, 1001)) == (6 + 2 + 2 + 1) * minute
 
 
 def test_a_move_can_be_narrowed(database: Database) -> None:
