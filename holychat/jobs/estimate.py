@@ -159,7 +159,7 @@ class _Tally:
         self._requests(parts * count, each, answer)
         if recipe.kind in (Kind.TRANSLATE, Kind.CLASSIFY):
             return  # put together without a model
-        nodes = [split.tree(parts, split.fan_in(self.room.text, self.room.answer))]
+        nodes = [split.tree(parts, split.fan_in(self.room.text, recipes.result_of_a_part(recipe, self.room)))]
         while nodes:
             node = nodes.pop()
             self._requests(count, answer * len(node.children), answer)

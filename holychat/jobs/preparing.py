@@ -37,6 +37,7 @@ _MOST_TOKENS = 3
 """Of one character."""
 _UNBOUNDED_ANSWER = 32_768
 """Tokens that a ready-made request without a limit is taken to get at most, where the model's window is unknown."""
+_RESULTS_CUT = "Results of its parts were too long to be merged at once, and were shortened."
 
 
 class Loaded(NamedTuple):
@@ -175,7 +176,8 @@ class Preparer:
                 return Incomplete(row.id, row.parent_id is None)
             if (joined := recipes.merged_here(self._recipe, one.results)) is not None:
                 return Joined(row.id, row.parent_id is None, joined)
-            return self._ready(row, "", "", merge=one.results, repair=repair)
+            results, note = self._fitting(row, one.results)
+            return self._ready(row, "", "", merge=results, repair=repair, note=note)
         text = self._text(one)
         if row.span_start is not None and row.span_end is not None:
             piece = text.text[row.span_start : row.span_end]
@@ -198,15 +200,32 @@ class Preparer:
         return self._last[1]
 
     def _parts(self, row: ToSend, text: DocumentText) -> list[NewPart]:
-        around = self._tokens.prompt(recipes.messages(self._recipe, row.name, row.path, ""), self._model)
-        fits = recipes.room(self._recipe, self._window, around)
+        fits = self._room(row)
         # What has so few characters fits in any script, and most documents do.
         if _MOST_TOKENS * len(text.text) <= fits.text or self._tokens.text(text.text, self._model) <= fits.text:
             return []
         spans = split.plan(text.text, fits.text, lambda piece: self._tokens.text(piece, self._model))
         if len(spans) < 2:
             return []
-        return list(_nodes(split.tree(len(spans), split.fan_in(fits.text, fits.answer)), (), spans))
+        fan_in = split.fan_in(fits.text, recipes.result_of_a_part(self._recipe, fits))
+        return list(_nodes(split.tree(len(spans), fan_in), (), spans))
+
+    def _fitting(self, row: ToSend, results: Sequence[str]) -> tuple[Sequence[str], str]:
+        """Results of parts that fit into one request together, and what to say where some had to be cut for it."""
+        fits = self._room(row)
+        sizes = [self._tokens.text(result, self._model) for result in results]
+        if sum(sizes) <= fits.text:
+            return results, ""
+        share = fits.text / len(results)
+        cut = [
+            result if size <= share else f"{result[: int(len(result) * share / size)].rstrip()} …"
+            for result, size in zip(results, sizes, strict=True)
+        ]
+        return cut, _RESULTS_CUT
+
+    def _room(self, row: ToSend) -> recipes.Room:
+        around = self._tokens.prompt(recipes.messages(self._recipe, row.name, row.path, ""), self._model)
+        return recipes.room(self._recipe, self._window, around)
 
     def _ready(
         self,

@@ -51,6 +51,7 @@ CANNOT_BE_USED = "The answer cannot be used: "
 _LONG_SUMMARY = 4096
 _TYPICAL = {"short": 80, "": 180, "medium": 180, "long": 700}
 """Tokens of a summary of that length, as models write them."""
+_FAR_LONGER = 4
 _GROWTH = 1.4
 """How much longer a translation may be than its text, in tokens; some scripts take more of them."""
 
@@ -178,6 +179,17 @@ def room(recipe: Recipe, window: int, around: int) -> Room:
     if recipe.kind is Kind.TRANSLATE:
         text = max(SMALLEST_BUDGET, min(text, int(answer / _GROWTH)))
     return Room(text, answer)
+
+
+def result_of_a_part(recipe: Recipe, room: Room) -> int:
+    """Tokens that the result of a part is reckoned with where results are merged, for the fan-in.
+
+    The longest answer, so that any results fit. Summaries are nearly always far shorter than that, and reckoned with it
+    a long document would take as many requests for its merges as for its parts; one that is longer is cut.
+    """
+    if recipe.kind is not Kind.SUMMARIZE:
+        return room.answer
+    return min(room.answer, _FAR_LONGER * expected_answer(recipe, room.text))
 
 
 def unknown_placeholders(recipe: Recipe) -> list[str]:

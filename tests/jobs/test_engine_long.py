@@ -52,6 +52,33 @@ async def test_a_long_document_goes_in_parts_and_comes_back_as_one(tmp_path: Pat
         assert asked[0] == "Paragraph 0"
 
 
+async def test_summaries_are_merged_by_many_and_those_that_are_far_too_long_are_cut_to_fit(
+    tmp_path: Path, loopback: Loopback
+) -> None:
+    """Reckoned with the longest answers, two went into each merge and a document took twice as many requests."""
+    talkative = "It says a great deal about very little. " * 200
+
+    def summary_of(request: Request) -> Script:
+        return answer("all of it" if is_merge(request) else talkative)
+
+    loopback.chat(summary_of)
+    async with Desk(tmp_path, loopback.base_url, jobs={"assumed_context": 4096}) as desk:
+        job_id = await desk.order(desk.documents("\n\n".join([LONG] * 8)), Recipe(Kind.SUMMARIZE, length="short"))
+        await desk.work()
+        (item,) = await desk.items(job_id)
+        assert (await desk.services.jobs.item(item.id)).result == "all of it"
+        parts = [request for request in loopback.requests if not is_merge(request)]
+        merges = [request for request in loopback.requests if is_merge(request)]
+        assert len(parts) >= 8
+        assert len(merges) <= len(parts) / 2
+        tokens = desk.services.costs.tokens
+        for request in merges:
+            assert tokens.text(prompt_of(request), request.json["model"]) + request.json["max_tokens"] <= 4096
+        merged = await desk.services.jobs.items(job_id, 0, 10, parent_id=item.id)
+        assert all("shortened" in one.note for one in merged)
+        assert len(merged) == 2
+
+
 async def test_a_long_record_of_a_file_goes_in_parts_of_its_own_text(tmp_path: Path, loopback: Loopback) -> None:
     loopback.chat(summary)
     async with Desk(tmp_path, loopback.base_url, jobs=SMALL) as desk:

@@ -122,7 +122,7 @@ def test_long_documents_are_counted_with_their_parts_and_merges(docs: Path) -> N
     found = estimate(spec(docs, model="unheard-of"), PriceBook(), Known(assumed_context=8192))
     assert found.documents == 1
     assert found.parts > 40
-    assert found.requests > found.parts + 5  # a tree of merges
+    assert found.parts + 2 < found.requests < 1.2 * found.parts  # a tree of merges, many at once
     assert found.input_tokens > tokens
     assert any("split into" in warning for warning in found.warnings)
     joined = estimate(spec(docs, Recipe(Kind.TRANSLATE, language="German"), model="unheard-of"), PriceBook())

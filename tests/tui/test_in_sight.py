@@ -175,7 +175,7 @@ async def test_the_prompt_of_a_job_grows_with_its_text() -> None:
 
 async def test_a_job_that_ended_says_how_in_one_line() -> None:
     async with driving(QUIET, size=(110, 40)) as app:
-        put(app, JobState.FINISHED, done=30, started_ms=1_000, ended_ms=4_600, spent_micros=36_600)
+        put(app, JobState.FINISHED, done=30, started_ms=1_000, ended_ms=9_600, worked_ms=3_600, spent_micros=36_600)
         await open_panel(app)
         await app.shows("all 30 done · 3.6 s · $0.0366")
 
