@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 _POLL_SECONDS = 0.25
-_GO_ON = "Let it go on with `holychat batch resume {}` or in the app (F4), and await it again."
+_GO_ON = "`holychat batch resume {}` (--budget USD for more money) or the app lets it go on; then await it again."
 _ASSUMED_ANSWER = 300
 """Tokens that an answer without a limit is taken to have, for choosing a road."""
 
@@ -82,7 +82,7 @@ class Ticket:
         """All answers in the order of the tasks, once it has ended.
 
         Raises:
-            JobPaused: A job lacks money or a key; once it was resumed, its answers can be awaited again.
+            JobPaused: A job lacks money, a key or room on the disk; once it was resumed it can be awaited again.
         """
         raise NotImplementedError
 

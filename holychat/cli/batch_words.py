@@ -129,7 +129,7 @@ def summary_rows(job: Job) -> list[tuple[str, str]]:
 
 
 def _seconds(job: Job) -> float | None:
-    return None if job.started_ms is None or job.ended_ms is None else max(job.worked_ms, 1) / 1000
+    return None if job.ended_ms is None or not job.worked_ms else job.worked_ms / 1000
 
 
 def cause_words(cause: Cause) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Messages: TypeAlias = "str | Sequence[tuple[str, str] | Mapping[str, str]]"
 """A question, or a conversation: (role, text) pairs or {"role": …, "content": …}, the last one the user's."""
-NEED_SOMEBODY = frozenset({PauseReason.BUDGET, PauseReason.KEY, PauseReason.QUOTA})
-"""Pauses of a job that do not end by themselves: money or a key is missing."""
+NEED_SOMEBODY = frozenset({PauseReason.BUDGET, PauseReason.KEY, PauseReason.QUOTA, PauseReason.STORE})
+"""Pauses of a job that do not end by themselves: money, a key or room on the disk is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,11 +212,18 @@ class Preparer:
 
     def _fitting(self, row: ToSend, results: Sequence[str]) -> tuple[Sequence[str], str]:
         """Results of parts that fit into one request together, and what to say where some had to be cut for it."""
-        fits = self._room(row)
-        sizes = [self._tokens.text(result, self._model) for result in results]
-        if sum(sizes) <= fits.text:
+        if self._recipe.kind is not Kind.SUMMARIZE:
             return results, ""
-        share = fits.text / len(results)
+        sizes = [self._tokens.text(result, self._model) for result in results]
+        left = self._room(row).text
+        if sum(sizes) <= left:
+            return results, ""
+        share = 0.0
+        for place, size in enumerate(sorted(sizes)):  # what short ones leave is for the longer ones
+            share = left / (len(sizes) - place)
+            if size > share:
+                break
+            left -= size
         cut = [
             result if size <= share else f"{result[: int(len(result) * share / size)].rstrip()} …"
             for result, size in zip(results, sizes, strict=True)

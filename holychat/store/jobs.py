@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _OPEN_FIRST = "j.state NOT IN ('draft', 'finished', 'finished_with_errors', 'cancelled')"
 """As in the partial index jobs_at_work."""
 
+_SLACK_MS = 5_000
+"""A worker that was not heard of for longer is dead."""
+_SINCE = """
+    iif(state IN ('running', 'finishing'),
+        max(0, coalesce(min(?, coalesce((SELECT heartbeat_ms FROM worker) + ?, ?)) - at_work_ms, 0)), 0)
+"""
+"""Milliseconds since a job at work was counted last, but none after its worker has died: (now, slack, now)."""
+
 
 def create(connection: Connection, spec: JobSpec, now_ms: int) -> Job:
     """A new job, as a draft."""
@@ -129,25 +137,26 @@ def move(
     connection.execute(
         f"""
         UPDATE jobs SET state = ?, pause = ?, pause_detail = ?, updated_ms = ?, ended_ms = ?,
-                        worked_ms = worked_ms + max(0, ? - coalesce(at_work_ms, ?)), at_work_ms = ?
+                        worked_ms = worked_ms + {_SINCE}, at_work_ms = ?
         WHERE id = ? AND deleted = 0 AND state IN ({marks})
         """,  # noqa: S608  # only question marks are put in
         (
             new.value, None if pause is None else pause.value, storable(detail), now_ms,
-            now_ms if new in ENDED_JOBS else None, now_ms, now_ms, now_ms if new in AT_WORK else None, job_id, *old,
+            now_ms if new in ENDED_JOBS else None, now_ms, _SLACK_MS, now_ms, now_ms if new in AT_WORK else None,
+            job_id, *old,
         ),
     )  # fmt: skip
     return bool(connection.changes())
 
 
-def bank_time(connection: Connection, until_ms: int | None, now_ms: int) -> None:
-    """Jobs were at work until then, or nobody knows until when (None), and are so again from now on."""
+def bank_time(connection: Connection, until_ms: int | None, from_ms: int | None) -> None:
+    """All jobs at work were so until then (None: not known), and are so again from then on (None: from nowhere on)."""
     connection.execute(
         """
-        UPDATE jobs SET worked_ms = worked_ms + max(0, coalesce(?, at_work_ms) - at_work_ms), at_work_ms = ?
-        WHERE at_work_ms IS NOT NULL
+        UPDATE jobs SET worked_ms = worked_ms + max(0, coalesce(?1 - at_work_ms, 0)), at_work_ms = ?2
+        WHERE state IN ('running', 'finishing')
         """,
-        (until_ms, now_ms),
+        (until_ms, from_ms),
     )
 
 

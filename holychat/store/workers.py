@@ -31,7 +31,7 @@ class WorkerRow:
 
 
 def announce(connection: Connection, owner: str, pid: int, session_keys: Collection[str], now_ms: int) -> None:
-    """A worker begins; jobs that it finds at work were so while the one before it lived."""
+    """A worker begins; jobs that it finds at work were so as long as the one before it lived."""
     before = current(connection)
     jobs.bank_time(connection, None if before is None else before.heartbeat_ms, now_ms)
     connection.execute(
@@ -46,11 +46,9 @@ def announce(connection: Connection, owner: str, pid: int, session_keys: Collect
 
 
 def beat(connection: Connection, owner: str, now_ms: int) -> bool:
-    """Say that it is at work; whether it was asked to leave."""
-    rows = connection.execute(
-        "UPDATE worker SET heartbeat_ms = ? WHERE owner = ? RETURNING leave", (now_ms, owner)
-    ).fetchall()
-    return bool(rows and rows[0][0])
+    """Say that it is at work; False where its row is gone."""
+    connection.execute("UPDATE worker SET heartbeat_ms = ? WHERE owner = ?", (now_ms, owner))
+    return bool(connection.changes())
 
 
 def asked_to_leave(connection: Connection, owner: str) -> bool:
@@ -65,7 +63,7 @@ def ask_to_leave(connection: Connection, owner: str) -> None:
 
 def depart(connection: Connection, owner: str, now_ms: int) -> None:
     """A worker ends; what is at work waits for the next one."""
-    jobs.bank_time(connection, now_ms, now_ms)
+    jobs.bank_time(connection, now_ms, None)
     connection.execute("DELETE FROM worker WHERE owner = ?", (owner,))
 
 

@@ -176,7 +176,7 @@ def rate_words(per_minute: float) -> str:
 
 def took_words(job: Job) -> str:
     """How long a job that ended was at work; "" for others."""
-    return "" if job.started_ms is None or job.ended_ms is None else duration(job.worked_ms / 1000)
+    return "" if job.ended_ms is None or not job.worked_ms else duration(job.worked_ms / 1000)
 
 
 def duration(seconds: float) -> str:

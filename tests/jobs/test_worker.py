@@ -286,3 +286,16 @@ def test_its_help_tells_what_it_is_for(desk: DeskHome) -> None:
     assert "service manager" in done.stdout
     assert "SIGTERM" in done.stdout
     assert "keys-from-stdin" not in done.stdout
+
+
+def test_a_worker_says_once_when_it_began_and_again_and_again_that_it_lives(desk: DeskHome) -> None:
+    worker = start(desk, "--stay")
+    desk.wait_for(lambda: row_of(desk) is not None)
+    first = row_of(desk)
+    assert first is not None
+    desk.wait_for(lambda: (row := row_of(desk)) is not None and row.heartbeat_ms > first.heartbeat_ms)
+    later = row_of(desk)
+    assert later is not None
+    assert later.started_ms == first.started_ms
+    worker.terminate()
+    assert said_by(worker)[0] == 0

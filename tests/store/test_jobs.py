@@ -102,10 +102,26 @@ def test_only_the_time_at_work_counts(database: Database) -> None:
     # Its worker lives until 503 and is followed by another one at 900, which leaves at 902; the next one comes at 1000.
     for owner, begins, beats in (("one", 501, 503), ("two", 900, 901)):
         database.write_now(lambda c, o=owner, at=NOW + begins * minute: workers.announce(c, o, 1, (), at))
-        database.write_now(lambda c, o=owner, at=NOW + beats * minute: workers.beat(c, o, at))
+        assert database.write_now(lambda c, o=owner, at=NOW + beats * minute: workers.beat(c, o, at))
     database.write_now(lambda c: workers.depart(c, "two", NOW + 902 * minute))
     database.write_now(lambda c: workers.announce(c, "three", 1, (), NOW + 1000 * minute))
+    database.write_now(lambda c: workers.beat(c, "three", NOW + 1001 * minute))
     assert moves((JobState.FINISHING, 1001), (JobState.FINISHED, 1001)) == (6 + 2 + 2 + 1) * minute
+    database.write_now(lambda c: workers.announce(c, "four", 1, (), NOW + 1002 * minute))
+    assert get(database, job.id).worked_ms == 11 * minute, "it has ended"
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_a_job_paused_long_after_its_worker_was_at_work_until_then(database: Database, died: bool) -> None:
+    job = new_job(database, JobState.QUEUED)
+    database.write_now(lambda c: workers.announce(c, "one", 1, (), NOW))
+    database.write_now(lambda c: jobs.move(c, job.id, JobState.RUNNING, NOW))
+    database.write_now(lambda c: workers.beat(c, "one", NOW + 60_000))
+    if not died:
+        database.write_now(lambda c: workers.depart(c, "one", NOW + 60_000))
+    later = NOW + 36_000_000
+    database.write_now(lambda c: jobs.move(c, job.id, JobState.PAUSED, later, pause=PauseReason.USER))
+    assert get(database, job.id).worked_ms == 60_000 + (5_000 if died else 0)
 
 
 def test_a_move_can_be_narrowed(database: Database) -> None:

@@ -28,8 +28,8 @@ _FIRST_REQUESTS, _REQUESTS, _MOST_REQUESTS = 6, 25, 120
 """A period lasts for so many requests at least, or a slow lane would look beyond its quota with every few of them."""
 _LONGEST_FIRST, _LONGEST_UNSTEADY, _LONGEST_EVER = 15.0, 60.0, 120.0
 """No longer, though: after many refusals that had nothing to do with a quota a lane may hardly send anything."""
-_LEAST = 0.05
-"""Requests per second that no refusals make less; nobody's quota is below three a minute."""
+_LEAST = 0.02
+"""Requests per second that no refusals make less: few quotas are below one a minute."""
 _FLOOR = 0.25
 """Seconds over which a first rate is measured at least: buckets have some depth."""
 _PROBE = 0.1

@@ -136,7 +136,11 @@ class JobReview(Vertical):
     async def _look_for_key(self, jobs: JobService, estimate: Estimate) -> None:
         """Say so where the job could not begin; asking a keyring may take its time."""
         job = self.job
-        missing = None if job is None else await jobs.session_keys.missing(job.spec.provider)
+        missing: HolychatError | None
+        try:
+            missing = None if job is None else await jobs.session_keys.missing(job.spec.provider)
+        except HolychatError as error:
+            missing = error
         if missing is not None and self.estimate is estimate:
             wait = f"{missing.title}: the job would wait for one. “Add a key” in the command palette takes it."
             self._warn("\n".join(f"! {warning}" for warning in (wait, *estimate.warnings)))
