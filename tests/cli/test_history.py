@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the history of `past` is kept for the next test that wants it."""
+    return tmp_path_factory.mktemp("past") / "data"
+
+
 @pytest.fixture
-def past(connected: Shell, loopback: Loopback) -> Shell:
+def past(connected: Shell, loopback: Loopback, private_environment: Path, kept: Path) -> Shell:
     """A shell with two chats in its history."""
+    data = private_environment / "data"
+    if kept.is_dir():
+        shutil.copytree(kept, data)
+        return connected
     loopback.chat(stream_of("Green \x1b[31mtea\x1b[0m is fine"), stream_of("Cà phê sữa đá"))
     connected.run("ask", "What of tea?")
     connected.run("ask", "And of\u202e coffee?")
+    shutil.copytree(data, kept)
     return connected
 
 

@@ -53,6 +53,8 @@ class KeyFooter(Widget):
 
     def _covered(self, top: Screen[object]) -> None:
         """Behind a dialog the keys of that one are shown, where it has no such line of its own."""
+        if top is not self.screen:
+            top.bindings_updated_signal.subscribe(self, self._changed)
         top.call_after_refresh(self._changed, top)
 
     def _changed(self, screen: Screen[object]) -> None:
