@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from tests.support.loopback import Loopback
 from tests.support.openai_schema import problems
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # How long an example takes says more of what else the machine does than of the code.
-settings.register_profile("holychat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("holychat", deadline=None)
 settings.load_profile("holychat")
 
 _KEPT_OUT = (

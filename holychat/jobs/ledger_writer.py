@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from holychat.errors import StoreDamaged, StoreError, StoreRefused
@@ -297,11 +298,11 @@ class LedgerWriter:
 
 _CAN_WAIT = (Done, Repair, Joined)
 _LISTS: dict[type, Callable[[Entries], list[object]]] = {
-    Received: lambda entries: entries.received,  # type: ignore[dict-item,return-value]
-    Done: lambda entries: entries.done,  # type: ignore[dict-item,return-value]
-    Repair: lambda entries: entries.repair,  # type: ignore[dict-item,return-value]
-    Failed: lambda entries: entries.failed,  # type: ignore[dict-item,return-value]
-    Doubt: lambda entries: entries.doubt,  # type: ignore[dict-item,return-value]
-    Joined: lambda entries: entries.joined,  # type: ignore[dict-item,return-value]
-    Back: lambda entries: entries.back,  # type: ignore[dict-item,return-value]
+    Received: attrgetter("received"),
+    Done: attrgetter("done"),
+    Repair: attrgetter("repair"),
+    Failed: attrgetter("failed"),
+    Doubt: attrgetter("doubt"),
+    Joined: attrgetter("joined"),
+    Back: attrgetter("back"),
 }

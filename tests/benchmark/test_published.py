@@ -51,17 +51,15 @@ def test_published_latencies_are_reported_and_the_batch_is_ten_times_as_fast_as_
     home: Path, model: str
 ) -> None:
     _, live_ms, batch_ms = PACES[model]
-    seen = []
-    for _ in range(TRIES):
-        with QuotaServer(paces=PACES, reply_words=40) as server:
-            found = bench(home, server, "-m", model, "--live-n", "4")[model]
-            assert server.ledger().outcomes == {"ok": 204}
-        live, batch = found["live"], found["batch"]
-        assert (batch["answered"], batch["errors"]) == (200, 0)
-        seen.append((live["end_to_end"]["p50"], batch["end_to_end"]["p50"], batch["per_minute"]))
-        if seen[-1][:2] == pytest.approx((live_ms, batch_ms), rel=CLOSE) and seen[-1][2] >= 10 * PUBLISHED_RATES[model]:
-            return
-    raise AssertionError(seen)
+    with QuotaServer(paces=PACES, reply_words=40) as server:
+        found = bench(home, server, "-m", model, "--live-n", "4")[model]
+        ledger = server.ledger()
+    live, batch = found["live"], found["batch"]
+    assert live["end_to_end"]["p50"] == pytest.approx(live_ms, rel=CLOSE)
+    assert batch["end_to_end"]["p50"] == pytest.approx(batch_ms, rel=CLOSE)
+    assert (batch["answered"], batch["errors"]) == (200, 0)
+    assert batch["per_minute"] >= 10 * PUBLISHED_RATES[model]
+    assert ledger.outcomes == {"ok": 204}
 
 
 @pytest.mark.parametrize("model", ["alpha", "beta"])
@@ -72,10 +70,11 @@ def test_published_first_tokens_are_reported(home: Path, model: str) -> None:
         for _ in range(TRIES):
             found = bench(home, server, "-m", model, "-n", str(PROMPTS))
             reported = found[model]["live"]["first_token"]["p50"]
-            # A machine that is late itself makes a bare socket see a later token as well.
             bare = median(first_token_ms(server, model) for _ in range(PROMPTS))
             seen.append((reported, bare))
-            if reported == pytest.approx(first_ms, rel=CLOSE) or reported == pytest.approx(bare, rel=CLOSE):
+            # Only where a bare socket cannot see it either, because the machine is late, it is held to that one.
+            in_time = bare == pytest.approx(first_ms, rel=CLOSE)
+            if reported == pytest.approx(first_ms if in_time else bare, rel=CLOSE):
                 return
     raise AssertionError(seen)
 

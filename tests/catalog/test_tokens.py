@@ -41,6 +41,6 @@ def test_more_text_is_never_fewer_tokens(first: str, second: str) -> None:
 
 def test_a_long_text_is_counted_in_no_time() -> None:
     text = "Tiếng Việt và 中文 and English. " * 40_000
-    started = time.process_time()
+    started = time.perf_counter()
     estimate_tokens(text)
-    assert time.process_time() - started < 1
+    assert time.perf_counter() - started < 1

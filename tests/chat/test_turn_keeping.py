@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holychat.chat import checkpoints
 from holychat.domain.chat import MessageState
 from holychat.domain.events import (
     TextDelta,
@@ -38,7 +37,6 @@ async def stored(services: Services, message_id: int) -> object:
 async def test_text_is_kept_within_half_a_second_while_it_streams_and_only_once(
     services: Services, loopback: Loopback
 ) -> None:
-    assert checkpoints._SECONDS < 0.5
     gates = (Gate(), Gate())
     first, second = sse(chunk(reasoning="hm"), chunk("Hel")), sse(chunk("lo"))
     rest = sse(chunk(finish="stop"), usage_chunk(1, 2), "[DONE]")
@@ -49,8 +47,9 @@ async def test_text_is_kept_within_half_a_second_while_it_streams_and_only_once(
         await until(events, has_text(piece))
         began = time.monotonic()
         while len((message := await stored(services, turn.answer.id)).text) < len(text):
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 5
             await asyncio.sleep(0.01)
+        assert time.monotonic() - began < 1.0
         assert (message.text, message.reasoning, message.state) == (text, "hm", MessageState.STREAMING)
         gate.open()
     await until(events, lambda event: isinstance(event, TurnEnded))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,8 +100,10 @@ def test_a_hanging_keyring_is_left_alone_after_its_time_is_up(
         with caplog.at_level(logging.WARNING):
             assert trouble_of(lambda: access.get("holysheep")) is KeyringTrouble.TIMED_OUT
         assert "no answer" in caplog.text
+        started = time.monotonic()
         assert trouble_of(lambda: access.get("openai")) is KeyringTrouble.TIMED_OUT
         assert trouble_of(lambda: access.set("openai", KEY)) is KeyringTrouble.TIMED_OUT
+        assert time.monotonic() - started < 0.1
         assert backend.asked == 1
     finally:
         backend.released.set()

@@ -38,7 +38,7 @@ async def test_a_fast_server_is_not_held_up() -> None:
     lane = Lane()
     begun = time.monotonic()
     await asyncio.gather(*(one(lane, 0.02) for _ in range(1000)))
-    assert time.monotonic() - begun < 7, "a window that stays as it is takes longer"
+    assert time.monotonic() - begun < 3
     assert lane.state().window > 100
 
 

@@ -143,7 +143,7 @@ def test_a_second_sigterm_ends_it_at_once_and_the_next_worker_finds_doubts(desk:
     worker.terminate()
     began = time.monotonic()
     assert said_by(worker)[0] == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 8, "what is under way had its ten seconds"
+    assert time.monotonic() - began < 2
     server.set(latency_ms=1)
     start(desk).communicate(timeout=DEADLINE)
     counts = desk.job(job_id).counts

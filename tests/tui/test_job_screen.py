@@ -277,12 +277,13 @@ async def test_reading_gives_the_texts_the_whole_width_and_back() -> None:
         await app.screen("JobScreen")
 
 
-async def test_another_window_changes_the_job_and_this_one_shows_it() -> None:
+async def test_another_window_changes_the_job_and_this_one_shows_it_within_a_second() -> None:
     async with driving(QUIET) as app:
         job = job_with(database(app), JobState.RUNNING, done=1, pending=5)
         items = await open_job(app, job)
         other = Database.open(app.app.paths.database)
         try:
+            begin = time.monotonic()
             ids = other.read_now(
                 lambda c: [row[0] for row in c.execute("SELECT id FROM items WHERE state = 'pending'")]
             )
@@ -290,6 +291,7 @@ async def test_another_window_changes_the_job_and_this_one_shows_it() -> None:
             set_columns(other, job.id, name="other name")
             await app.shows("other name")
             await app.until(lambda: items.at(1) is not None and items.at(1).state is ItemState.SKIPPED)  # type: ignore[union-attr]
+            assert time.monotonic() - begin < 1.2
             other.write_now(lambda c: c.execute("UPDATE jobs SET deleted = 1 WHERE id = ?", (job.id,)))
         finally:
             other.close()
