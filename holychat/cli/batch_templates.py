@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from holychat.services import Services
 
 _LARGEST = 1024 * 1024
+_HALVES = re.compile(r"(?<!\\)((?:\\\\)*)(\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})", re.IGNORECASE)
 _NEW = Template("", Recipe(Kind.PROMPT, prompt="What is the main point of this text?\n\n{text}\n"))
 _COMMENTS = {
     "kind": "summarize, translate, classify, extract or prompt",
@@ -243,8 +246,14 @@ def _value(value: Any) -> str:
     from holychat.cli.output import to_json
 
     if isinstance(value, list):
-        return f"[{', '.join(to_json(one) for one in value)}]"
-    return to_json(value)
+        return f"[{', '.join(_value(one) for one in value)}]"
+    # JSON escapes what is beyond 16 bits as two halves, which TOML does not know.
+    return _HALVES.sub(_whole, to_json(value))
+
+
+def _whole(found: re.Match[str]) -> str:
+    character = json.loads(f'"{found[2]}"')
+    return f"{found[1]}\\U{ord(character):08x}"
 
 
 def _several_lines(text: str) -> str:

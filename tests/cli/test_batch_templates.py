@@ -6,7 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holychat.cli.batch_templates import as_toml, from_toml
@@ -61,6 +61,8 @@ def test_what_is_no_template_is_refused_in_two_lines(desk: BatchShell, text: str
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",))), st.text(st.characters(exclude_categories=("Cs",))))
+@example("\U000e0000\U000f1234", "\\ud83d\\ude00 \\\U000e0001")
+@example("one\n\U000e0000", "\U000e0000")
 def test_what_is_edited_is_what_was_kept(prompt: str, system: str) -> None:
     recipe = Recipe(Kind.CLASSIFY, labels=("a", 'b "c"', "d\\e"), prompt=prompt, system=system, temperature=0.5)
     template = Template("t", recipe, "offline", "m")
