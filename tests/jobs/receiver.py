@@ -7,6 +7,8 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.support.serving import serving
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -56,16 +58,11 @@ class Receiver:
                 writer.write(answer)
                 await writer.drain()
         self.closed.set()
-        writer.close()
 
 
 @contextlib.asynccontextmanager
 async def receiving(*answers: bytes) -> AsyncIterator[Receiver]:
     """A receiver that answers `answers` in turn."""
     receiver = Receiver(list(answers) or [OK])
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
+    async with serving(receiver.serve) as receiver.port:
         yield receiver
-    finally:
-        server.close()

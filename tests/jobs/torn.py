@@ -10,6 +10,8 @@ import struct
 import threading
 from dataclasses import dataclass
 
+from tests.support.serving import serving
+
 _DEADLINE = 10.0
 
 
@@ -59,21 +61,9 @@ class TornLine:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        tasks: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(self._carry(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(accept, "127.0.0.1", self.port, backlog=256)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async with serving(self._carry, self.port) as self.port:
+            self._ready.set()
+            await self._stop.wait()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Both ways at once; the first way that ends, or is cut, ends the connection."""

@@ -22,6 +22,7 @@ from holychat.providers.http import is_in_the_clear, is_loopback
 from holychat.providers.openai import OpenAIProvider
 from tests.providers.tools import KEY, ask, outcome_of, provider
 from tests.support.loopback import Loopback, Script, json_reply, stream_of
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,8 +118,8 @@ async def test_tls_that_is_not_spoken_names_the_setting_for_certificates() -> No
         await writer.wait_closed()
         left.set()
 
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        outcome = await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    async with serving(plain) as port:
+        outcome = await ask(f"https://127.0.0.1:{port}/v1")
         await asyncio.wait_for(left.wait(), 10)
     assert isinstance(outcome.error, Unreachable)
     assert "no secure connection" in outcome.error.title

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import sys
@@ -26,8 +25,10 @@ from tests.support.loopback import (
     Script,
     whole,
 )
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
 CERTIFICATE = Path(__file__).with_name("self_signed.pem")
@@ -95,10 +96,9 @@ async def test_tls_that_is_not_spoken_was_never_sent() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        error = await error_of(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    async with serving(plain) as port:
+        error = await error_of(f"https://127.0.0.1:{port}/v1")
     assert error.outcome is Outcome.NEVER_SENT
     assert "no secure connection" in error.title
 

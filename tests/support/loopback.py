@@ -70,6 +70,7 @@ from tests.support.script import (
     usage_chunk,
     whole,
 )  # fmt: skip
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     import ssl
@@ -146,22 +147,13 @@ class Loopback:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        tasks: set[asyncio.Task[None]] = set()
+        async with serving(self._connection, self.port, tls=self._tls) as self.port:
+            self._ready.set()
+            await self._stop.wait()
 
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.connections += 1
-            task = asyncio.create_task(_Connection(self, reader, writer, self.connections).serve())
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(accept, "127.0.0.1", self.port, backlog=256, ssl=self._tls)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await _Connection(self, reader, writer, self.connections).serve()
 
     def take(self, request: Request) -> Script:
         """Record a request and choose its answer (called on the server's thread)."""
