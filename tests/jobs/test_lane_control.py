@@ -74,6 +74,14 @@ def test_no_run_of_luck_gets_a_lane_stuck(per_minute: int, least: float) -> None
         assert result.refused < 25, seed
 
 
+@pytest.mark.parametrize("per_minute", [15, 20, 30])
+def test_a_slow_bucket_is_not_taken_for_a_quota_of_one_request_at_a_time(per_minute: int) -> None:
+    """Three seconds from one request to the next were taken for such a quota, and four and a half were waited."""
+    speed, refused = figures(lambda: Smoothed(per_minute), 10 * per_minute, medium)
+    assert speed >= 0.85
+    assert refused < 0.12
+
+
 @pytest.mark.parametrize("per_minute", [60, 500, 4000])
 def test_a_quota_that_headers_name_is_used_without_refusals(per_minute: int) -> None:
     speed, refused = figures(lambda: Smoothed(per_minute, headers=True), 2000, slow)

@@ -22,6 +22,10 @@ _MINUTE = 60.0
 _LATE = 0.25
 """Seconds after the end of a minute at which the next one is begun: it began there a little later than here."""
 _NEARLY = 0.8
+_SINGLE = 10.0
+"""Seconds from one to the next that are taken for a quota of a single request: a slow bucket lets them through like
+that as well, and below this the pacer is better at it.
+"""
 _LOOK_AGAIN = 5
 """Every how many minutes a little more than the known quota is tried."""
 
@@ -219,7 +223,9 @@ class Minute:
         """
         if self._begun is not None:
             self._length = min(_MINUTE, at - self._begun)
-        self.suspected, self._step = self.count - 1 if suspicious else None, 1
+        before = self.count - 1
+        telling = suspicious and (before > 1 or self._length >= _SINGLE)
+        self.suspected, self._step = before if telling else None, 1
         self._begun, self.count, self._ended = at, 1, False
 
     def end(self, now: float) -> float | None:
