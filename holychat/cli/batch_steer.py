@@ -208,6 +208,7 @@ def _count(session: Session, job: int | None, act: Callable[[Services, Job], Awa
 
 def _tell(session: Session, job: Job, words: str, as_json: bool) -> None:
     if as_json:
+        (job,) = session.with_services(lambda services: services.jobs.until_now([job]))
         session.out.json(job_fields(job))
     else:
         session.out.line(words)
