@@ -271,6 +271,8 @@ def _show_item(session: Session, job_id: int | None, number: int, *, as_json: bo
         return
     if detail.result is not None:
         session.out.write(detail.result.rstrip("\n") + "\n")
+        if item.note:
+            session.warn(f"{clean_line(item.document.name)}: {clean_line(item.note, 500)}")
         return
     if detail.partial:
         session.out.write(detail.partial.rstrip("\n") + "\n")
