@@ -231,8 +231,14 @@ class Pacer:
         if used is not None:
             self._tokens.give_back(estimated - used)
 
-    def undo(self, estimated: int) -> None:
-        """A request was not sent after all."""
+    def unreached(self, number: int) -> None:
+        """Request `number` never reached the provider, and took nothing of what it allows."""
+        if self._allowance is not None:
+            self._allowance.undo(number)
+
+    def undo(self, estimated: int, number: int) -> None:
+        """Request `number` was not sent after all."""
+        self.unreached(number)
         self._refused += 1
         self._requests.give_back(1)
         self._tokens.give_back(estimated)
