@@ -60,14 +60,19 @@ def refuse_without_anybody(order: Order) -> None:
     )
 
 
-async def refuse_without_key(services: Services, provider: str) -> None:
+async def refuse_without_key(services: Services, provider: str, *, way_out: str = "") -> None:
     """Make sure that a job can be sent, where its provider needs a key.
+
+    Args:
+        services: What knows the keys.
+        provider: Who is asked.
+        way_out: What else can be done, as a sentence.
 
     Raises:
         KeyMissing: There is none.
     """
     if (missing := await services.jobs.session_keys.missing(provider)) is not None:
-        raise KeyMissing(missing.title, f"{missing.hint} With --hold the job waits until it is resumed.")
+        raise KeyMissing(missing.title, f"{missing.hint} {way_out}".strip())
 
 
 def target_of(order: Order) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def list_jobs(session: Session, limit: int, active: bool, as_json: bool) -> None
 
     async def read(services: Services) -> list[Job]:
         await services.jobs.look_after()
-        return await services.jobs.list(limit=limit, only_active=active)
+        return await services.jobs.until_now(await services.jobs.list(limit=limit, only_active=active))
 
     jobs = session.with_services(read)
     if as_json:
@@ -189,7 +189,7 @@ def _show_job(session: Session, job_id: int | None, *, as_json: bool) -> None:
     async def read(services: Services) -> tuple[Job, list[Cause], list[Webhook], list[Submission]]:
         jobs = services.jobs
         await jobs.look_after()
-        job = await find_job(services, job_id)
+        (job,) = await jobs.until_now([await find_job(services, job_id)])
         return job, await jobs.causes(job.id), await jobs.webhooks(job.id), await jobs.submissions(job.id)
 
     job, causes, messages, batches = session.with_services(read)
@@ -271,6 +271,8 @@ def _show_item(session: Session, job_id: int | None, number: int, *, as_json: bo
         return
     if detail.result is not None:
         session.out.write(detail.result.rstrip("\n") + "\n")
+        if item.note:
+            session.warn(f"{clean_line(item.document.name)}: {clean_line(item.note, 500)}")
         return
     if detail.partial:
         session.out.write(detail.partial.rstrip("\n") + "\n")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holychat.catalog.money import money_text
+from holychat.cli.batch_checks import refuse_without_key
 from holychat.cli.batch_jobs import find_job
 from holychat.cli.batch_words import documents
 from holychat.cli.questions import must_agree
-from holychat.domain.jobs import ItemState
+from holychat.domain.jobs import ENDED_JOBS, ItemState
 from holychat.domain.usage import Cost
 from holychat.errors import UsageError
 from holychat.text import clean_line
@@ -50,9 +51,17 @@ def again(session: Session, choice: Choice, *, yes: bool) -> tuple[Job, int]:
 
     Raises:
         UsageError: There is no such job or cause, or nobody is there to say yes.
+        KeyMissing: There is no key for its provider, and this would set it going.
         click.Abort: The person said no.
     """
-    found = session.with_services(lambda services: _find(services, choice))
+
+    async def find(services: Services) -> _Found:
+        found = await _find(services, choice)
+        if found.count and found.job.state in ENDED_JOBS:
+            await refuse_without_key(services, found.job.spec.provider)
+        return found
+
+    found = session.with_services(find)
     if not found.count:
         return found.job, 0
     if ItemState.IN_DOUBT in choice.states and not yes:

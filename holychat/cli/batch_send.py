@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 2_000
 """Of each result of a trial."""
+_WITHOUT_KEY = "With --hold the job waits until it is resumed."
 
 
 def carry_out(session: Session, order: Order) -> int:
@@ -178,7 +179,7 @@ async def _draft(
     try:
         refuse_without_anybody(order)
         if not order.hold:
-            await refuse_without_key(services, job.spec.provider)
+            await refuse_without_key(services, job.spec.provider, way_out=_WITHOUT_KEY)
         with counting() as tell:
             estimate = await services.jobs.estimate(job.id, progress=tell)
         return job, estimate, await services.jobs.roads(job.id, estimate)

@@ -58,7 +58,15 @@ def resume(session: Session, job: int | None, budget: int | None, yes: bool, wai
         from holychat.cli.batch_send import send_draft
 
         return send_draft(session, found, yes=yes, wait=wait, as_json=as_json)
-    changed = session.with_services(lambda services: services.jobs.resume(found.id, budget_micros=budget))
+
+    async def go_on(services: Services) -> Job:
+        if found.state is JobState.PAUSED:
+            from holychat.cli.batch_checks import refuse_without_key
+
+            await refuse_without_key(services, found.spec.provider)
+        return await services.jobs.resume(found.id, budget_micros=budget)
+
+    changed = session.with_services(go_on)
     return _then(session, changed, f"Job {changed.id} goes on.", wait=wait, as_json=as_json)
 
 
@@ -200,6 +208,7 @@ def _count(session: Session, job: int | None, act: Callable[[Services, Job], Awa
 
 def _tell(session: Session, job: Job, words: str, as_json: bool) -> None:
     if as_json:
+        (job,) = session.with_services(lambda services: services.jobs.until_now([job]))
         session.out.json(job_fields(job))
     else:
         session.out.line(words)

@@ -165,6 +165,7 @@ async def tell_end(session: Session, services: Services, job: Job, interrupted: 
     """
     causes = await services.jobs.causes(job.id)
     if as_json:
+        (job,) = await services.jobs.until_now([job])
         session.out.json(job_fields(job) | {"causes": [cause_fields(cause) for cause in causes]})
     elif not interrupted:
         session.out.write(lines(summary_rows(job)))

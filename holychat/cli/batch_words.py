@@ -188,6 +188,7 @@ def item_fields(item: Item, text: str | None = None, partial: str | None = None)
         "usage": {"input_tokens": item.usage.input_tokens, "output_tokens": item.usage.output_tokens},
         "cost_usd": usd(item.cost),
         "error": None if item.failure is None else item.failure.to_dict(),
+        "note": item.note,
     }
     return fields | ({} if text is None else {"text": text}) | ({} if partial is None else {"partial": partial})
 

@@ -290,6 +290,8 @@ def _markdown_section(result: Result) -> str:
     lines = ["", f"## {inline(item.document.name)}{mark}", ""]
     if (text := _text(result)) is not None:
         lines += [closed(text.rstrip()), ""]
+    if item.note:
+        lines += [f"> {inline(item.note, 2000)}", ""]
     if failure is not None:
         lines += [f"> {inline(failure.sentences, 2000)}", ""]
     if text is None and result.partial:

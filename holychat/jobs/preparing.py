@@ -15,7 +15,7 @@ from holychat.domain.request import ReplyRequest
 from holychat.errors import HolychatError, Outcome
 from holychat.jobs import documents, recipes, requests, split
 from holychat.jobs.documents import DocumentProblem, DocumentText, ReadLimits
-from holychat.store import ledger_jobs
+from holychat.store import ledger_jobs, ledger_tree
 from holychat.store.ledger_tree import NewPart
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Loaded(NamedTuple):
     partial: str | None
     results: list[str] | None
     """Of its parts, where it merges some; None where one of them is not done."""
+    shortened: bool = False
+    """Whether results were cut already to make those of its parts."""
 
 
 @dataclass(slots=True)
@@ -133,7 +135,8 @@ def load(connection: Connection, job_id: int, after: tuple[int, int], count: int
         size += len(content or "") + len(body or "") + sum(map(len, results or ()))
         if loaded and size > CHUNK_BYTES:
             break
-        loaded.append(Loaded(row, content, body, partial, results))
+        shortened = bool(row.split) and ledger_tree.is_noted_of_part(connection, row.id, _RESULTS_CUT)
+        loaded.append(Loaded(row, content, body, partial, results, shortened))
     return loaded
 
 
@@ -176,7 +179,8 @@ class Preparer:
                 return Incomplete(row.id, row.parent_id is None)
             if (joined := recipes.merged_here(self._recipe, one.results)) is not None:
                 return Joined(row.id, row.parent_id is None, joined)
-            results, note = self._fitting(row, one.results)
+            results, shortened = self._fitting(row, one.results)
+            note = _RESULTS_CUT if shortened or one.shortened else ""
             return self._ready(row, "", "", merge=results, repair=repair, note=note)
         text = self._text(one)
         if row.span_start is not None and row.span_end is not None:
@@ -210,14 +214,14 @@ class Preparer:
         fan_in = split.fan_in(fits.text, recipes.result_of_a_part(self._recipe, fits))
         return list(_nodes(split.tree(len(spans), fan_in), (), spans))
 
-    def _fitting(self, row: ToSend, results: Sequence[str]) -> tuple[Sequence[str], str]:
-        """Results of parts that fit into one request together, and what to say where some had to be cut for it."""
+    def _fitting(self, row: ToSend, results: Sequence[str]) -> tuple[Sequence[str], bool]:
+        """Results of parts that fit into one request together, and whether some had to be cut for it."""
         if self._recipe.kind is not Kind.SUMMARIZE:
-            return results, ""
+            return results, False
         sizes = [self._tokens.text(result, self._model) for result in results]
         left = self._room(row).text
         if sum(sizes) <= left:
-            return results, ""
+            return results, False
         share = 0.0
         for place, size in enumerate(sorted(sizes)):  # what short ones leave is for the longer ones
             share = left / (len(sizes) - place)
@@ -228,7 +232,7 @@ class Preparer:
             result if size <= share else f"{result[: int(len(result) * share / size)].rstrip()} …"
             for result, size in zip(results, sizes, strict=True)
         ]
-        return cut, _RESULTS_CUT
+        return cut, True
 
     def _room(self, row: ToSend) -> recipes.Room:
         around = self._tokens.prompt(recipes.messages(self._recipe, row.name, row.path, ""), self._model)

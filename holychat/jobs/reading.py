@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import ItemState
@@ -53,6 +55,12 @@ class JobReading:
             UsageError: There is none.
         """
         return await self._database.read(lambda c: jobs.get(c, job_id))
+
+    async def until_now(self, found: Sequence[Job]) -> builtins.list[Job]:
+        """The same jobs, whose time at work has the stretch in it at which they are now."""
+        ids, now_ms = [job.id for job in found], time.time_ns() // 1_000_000
+        worked = await self._database.read(lambda c: jobs.worked(c, ids, now_ms))
+        return [replace(job, worked_ms=worked.get(job.id, job.worked_ms)) for job in found]
 
     async def items(
         self,

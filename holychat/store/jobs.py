@@ -149,6 +149,16 @@ def move(
     return bool(connection.changes())
 
 
+def worked(connection: Connection, job_ids: Collection[int], now_ms: int) -> dict[int, int]:
+    """Milliseconds that jobs were at work until now, the stretch at which they are included."""
+    marks = ",".join("?" * len(job_ids))
+    rows = connection.execute(
+        f"SELECT id, worked_ms + {_SINCE} FROM jobs WHERE id IN ({marks})",  # noqa: S608  # only question marks
+        (now_ms, _SLACK_MS, now_ms, *job_ids),
+    )
+    return dict(rows)
+
+
 def bank_time(connection: Connection, until_ms: int | None, from_ms: int | None) -> None:
     """All jobs at work were so until then (None: not known), and are so again from then on (None: from nowhere on)."""
     connection.execute(

@@ -83,6 +83,12 @@ def part_done(connection: Connection, parent_id: int, now_ms: int) -> bool:
     return bool(row) and row[0][0] == 0
 
 
+def is_noted_of_part(connection: Connection, parent_id: int, note: str) -> bool:
+    """Whether something is said of one of its parts that is true of the whole then."""
+    found = connection.execute("SELECT max(instr(note, ?)) FROM items WHERE parent_id = ?", (note, parent_id)).get
+    return bool(found)
+
+
 def part_failed(
     connection: Connection, parent_id: int, part: int, failure: Failure, now_ms: int
 ) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import ItemState, JobState, PauseReason
+from holychat.errors import HolychatError
 from holychat.text import clean_line
 from holychat.tui.job_order import micros_from
 from holychat.tui.job_words import dollars, number
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
     from holychat.domain.jobs import Job
     from holychat.jobs.service import JobService
+
+
+WAY_TO_A_KEY = "“Add a key” in the command palette takes it."
+
+
+async def missing_key(jobs: JobService, job: Job) -> str:
+    """What a job could not begin without, in a few words; "" where nothing is missing. A keyring may take its time."""
+    missing: HolychatError | None
+    try:
+        missing = await jobs.session_keys.missing(job.spec.provider)
+    except HolychatError as error:
+        missing = error
+    return "" if missing is None else missing.title
 
 
 class Steering:
@@ -47,7 +61,7 @@ class Steering:
         elif job.pause is PauseReason.BUDGET and job.spec.limits.budget_micros is not None:
             self._ask_budget(job)
         else:
-            self._do(lambda: self._jobs.resume(job.id))
+            self._do(lambda: self._resume(job))
 
     def _ask_budget(self, job: Job) -> None:
         from holychat.tui.screens.ask_line import AskLineScreen
@@ -65,8 +79,14 @@ class Steering:
         value = f"{suggested / 1_000_000:.4f}".rstrip("0").rstrip(".")
         self._app.push_screen(AskLineScreen(f"Budget in dollars: {told}", value, suggested=True), answered)
 
-    async def _resume(self, job: Job, budget: str) -> None:
-        await self._jobs.resume(job.id, budget_micros=micros_from(budget))
+    async def _resume(self, job: Job, budget: str | None = None) -> None:
+        await self._jobs.resume(job.id, budget_micros=None if budget is None else micros_from(budget))
+        await self.warn_without_key(job)
+
+    async def warn_without_key(self, job: Job) -> None:
+        """Say so where a job that was set going has to wait for its key."""
+        if missing := await missing_key(self._jobs, job):
+            self._app.notify(f"{missing}: job {job.id} waits for one. {WAY_TO_A_KEY}", severity="warning", timeout=8)
 
     def cancel(self, job: Job) -> None:
         """Ask, then cancel."""

@@ -70,13 +70,15 @@ def advice(job: Job, keys: Mapping[str, str]) -> str:
 
     Args:
         job: The job.
-        keys: Labels of the keys named "p" (pause and resume) and "enter" (open).
+        keys: Labels of the keys named "p" (pause and resume) and "enter" (open; left out where it is open).
     """
     if job.pause is None:
         return ""
     words = _PAUSES[job.pause][1]
     if job.pause is PauseReason.BUDGET and job.spec.limits.budget_micros is None:
         words = _PAUSES[PauseReason.USER][1]  # a limit of the settings holds it: no budget is asked for
+    if job.pause is PauseReason.TRIAL and "enter" not in keys:
+        words = "The first results are below, {p} sends the rest."
     hint = words.format_map(dict(keys))
     detail = clean_line(job.pause_detail, 300) if job.pause is not PauseReason.TRIAL else ""  # it says the same
     return f"{detail} {hint}" if detail else hint

@@ -183,6 +183,17 @@ def test_ready_made_requests_are_sent_and_keep_their_names(desk: BatchShell, tmp
     assert (mistaken.status, "batch submit" in mistaken.error) == (2, True)
 
 
+def test_what_a_person_should_know_of_a_result_is_told_with_it_and_never_among_it(desk: BatchShell) -> None:
+    (desk.documents / "sea.md").write_bytes(SEA.encode() * 20 + b" It is gr\xfcn.")
+    assert desk.summarize("--yes", "--wait").status == 0
+    told = desk.batch("show", "1", "--item", "1")
+    assert (told.status, "UTF-8" in told.text, "sea.md: " in told.error) == (0, False, True)
+    notes = [item["note"] for item in lines_of(desk.batch("show", "1", "--items", "--json").text)]
+    assert ("UTF-8" in notes[0], notes[1:]) == (True, ["", ""])
+    assert notes[0] in told.error
+    assert notes[0] in desk.batch("export", "1", "--format", "markdown").text
+
+
 def test_what_failed_is_told_by_cause_and_can_be_sent_again(desk: BatchShell) -> None:
     broken = desk.documents / "broken.md"
     broken.write_bytes(b"\x00\x01" * 500)

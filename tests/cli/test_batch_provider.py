@@ -69,6 +69,16 @@ def test_another_shell_pauses_a_job_and_goes_on_with_it(billed: BatchShell, serv
     assert billed.batch("resume", "1").status == 2
 
 
+def test_programs_are_told_the_time_at_work_while_it_passes(billed: BatchShell) -> None:
+    order(billed, a="@@hang*1@@")
+    told = billed.wait_until(lambda job: job["documents"]["sending"] == 1)["worked_seconds"]
+    for words in (("show", "1"), ("list",), ("resume", "1"), ("retry", "1")):
+        job = billed.batch(*words, "--json").json
+        before, told = told, (job[0] if isinstance(job, list) else job)["worked_seconds"]
+        assert told > before, words
+    billed.batch("cancel", "1")
+
+
 def test_a_cancelled_job_keeps_what_it_has_and_can_be_taken_up_again(billed: BatchShell, server: QuotaServer) -> None:
     order(billed, "--concurrency", "1", a="ok", b="@@hang*1@@", c="ok")
     billed.wait_until(lambda job: job["documents"]["done"] == 1 and job["documents"]["sending"] == 1)

@@ -126,15 +126,6 @@ def test_a_trial_that_is_paused_by_hand_is_over_with_one_resume(desk: BatchShell
     assert (done.status, desk.jobs()[0]["documents"]["done"]) == (0, 3), done.error
 
 
-def test_a_job_without_a_key_says_all_ways_to_give_one(desk: BatchShell) -> None:
-    done = desk.batch("summarize", str(desk.documents), "-p", "holysheep", "--hold")
-    assert (done.status, "No key" in done.error) == (0, False), done.error
-    done = desk.batch("resume", "1", "--wait")
-    assert done.status == 3
-    assert "HOLYSHEEP_API_KEY" in done.error
-    assert "…" not in done.error.split("is paused:")[1]
-
-
 def test_a_missing_key_is_told_before_anything_is_ordered(desk: BatchShell) -> None:
     order = ("summarize", str(desk.documents), "-p", "holysheep")
     done = desk.batch(*order, "--yes")

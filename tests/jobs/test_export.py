@@ -119,7 +119,7 @@ def test_a_spreadsheet_finds_no_formula_in_a_cell(database: Database, job_id: in
 
 def test_markdown_is_for_reading(database: Database, job_id: int) -> None:
     add(database, job_id, 5, "```python\nx = 1", name="a*b.md")
-    add(database, job_id, 6, "After.")
+    add(database, job_id, 6, "After.", note="It is *short*.")
     text = written(database, job_id, "markdown")
     assert text.startswith("# Minutes of \\*May\\*\n")
     assert "\n## 0.md\n\nFirst.\nÉté" in text
@@ -127,6 +127,7 @@ def test_markdown_is_for_reading(database: Database, job_id: int) -> None:
     assert "\n## 3.md (in doubt)\n" in text
     assert "```text\nHalf of\n# it\n```" in text
     assert "\n## a\\*b.md\n\n```python\nx = 1\n```\n" in text, "an open fence would swallow the rest"
+    assert "\n## 6.md\n\nAfter.\n\n> It is \\*short\\*.\n" in text
     assert "\x1b" not in text
 
 

@@ -124,6 +124,21 @@ def test_a_job_paused_long_after_its_worker_was_at_work_until_then(database: Dat
     assert get(database, job.id).worked_ms == 60_000 + (5_000 if died else 0)
 
 
+def test_the_time_at_work_is_told_while_it_passes_and_ends_with_the_worker(database: Database) -> None:
+    first, second = (new_job(database, JobState.QUEUED).id for _ in range(2))
+    database.write_now(lambda c: workers.announce(c, "one", 1, (), NOW))
+    database.write_now(lambda c: jobs.move(c, first, JobState.RUNNING, NOW))
+    database.write_now(lambda c: workers.beat(c, "one", NOW + 60_000))
+
+    def worked(after_ms: int) -> dict[int, int]:
+        return database.read_now(lambda c: jobs.worked(c, (first, second), NOW + after_ms))
+
+    assert worked(61_000) == {first: 61_000, second: 0}
+    assert worked(36_000_000) == {first: 65_000, second: 0}, "its worker died"
+    database.write_now(lambda c: jobs.move(c, first, JobState.PAUSED, NOW + 62_000, pause=PauseReason.USER))
+    assert worked(63_000) == {first: 62_000, second: 0}
+
+
 def test_a_move_can_be_narrowed(database: Database) -> None:
     job = new_job(database, JobState.PAUSED)
     assert not database.write_now(lambda c: jobs.move(c, job.id, JobState.QUEUED, NOW, only=(JobState.DRAFT,)))

@@ -187,6 +187,17 @@ async def test_skipping_leaves_the_failed_out() -> None:
         assert (await states(app, job))[ItemState.SKIPPED] == 3
 
 
+async def test_after_a_trial_it_does_not_say_how_to_come_where_the_person_is() -> None:
+    async with driving(QUIET) as app:
+        job = job_with(database(app), JobState.PAUSED, done=3, pending=3, pause="trial")
+        app.app.poke_desk()
+        await app.press("f4")
+        await app.shows("Enter shows the results")
+        await open_job(app, job)
+        await app.shows("The first results are below, p sends the rest.")
+        assert "shows the results" not in app.text()
+
+
 async def test_what_arrived_of_an_answer_in_doubt_becomes_the_result() -> None:
     async with driving(QUIET) as app:
         job = mixed(app)

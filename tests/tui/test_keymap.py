@@ -6,6 +6,7 @@ import pytest
 
 from holychat.errors import SettingsError
 from holychat.tui.keymap import KEYS, bindings, check_keymap, is_key, key_label, keys_in_force
+from holychat.tui.widgets.transcript import Transcript
 from tests.tui.driving import driving, settings_for
 
 
@@ -76,3 +77,16 @@ async def test_an_unknown_theme_is_a_settings_error() -> None:
 
     with pytest.raises(SettingsError, match="there is no theme"):
         HolychatApp(Paths.resolve(), settings_for(ui=UiSettings(theme="banana")))
+
+
+async def test_names_of_keys_are_whole_in_the_help_of_a_usual_terminal() -> None:
+    async with driving(settings_for(), size=(80, 24)) as app:
+        await app.press("f1")
+        await app.screen("HelpScreen")
+        page = app.app.screen.query_one(Transcript)
+        await app.shows("chat.stop")
+        shown = set(app.text().split())
+        while page.scroll_offset.y < page.max_scroll_y:
+            await app.press("pagedown")
+            shown |= set(app.text().split())
+        assert {key.id for key in KEYS} - shown == set()

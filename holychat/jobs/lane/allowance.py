@@ -8,6 +8,7 @@ a rate is kept that suits both, and of what remains only what both let through a
 from __future__ import annotations
 
 import math
+from bisect import bisect_right, insort
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +56,10 @@ class Allowance:
         self._counts: deque[tuple[int, float]] = deque()
         """Of requests whose answer is not there: number, and how many remained with it by the same count."""
         self._corrected = 0.0
+        self._known_with = 0
+        """The first request whose answer told how many remain."""
+        self._undone: list[int] = []
+        """Requests that were let go and never sent, in order."""
         self._full_with = 0
         """The last request before which the bucket was full."""
 
@@ -84,7 +89,15 @@ class Allowance:
     def sent(self, now: float, number: int, sends: int) -> None:
         """Request `number` of `sends` leaves."""
         self._count(now)
-        self._counts.append((number, self._left + (sends - number) - self._corrected))
+        self._counts.append((number, self._left + self._between(number, sends) - self._corrected))
+
+    def undo(self, number: int) -> None:
+        """Request `number` was let go, and never reached the provider."""
+        insort(self._undone, number)
+        if self._seen is None or number <= self._known_with:
+            return  # it was never taken off
+        self._left += 1
+        self._counts = deque((one, left + (one > number)) for one, left in self._counts if one != number)
 
     def refused(self, sent_at: float) -> None:
         """A request was turned away although some remained: what remains is not what may be used at once."""
@@ -115,12 +128,18 @@ class Allowance:
             self._left = self._most
         self._counted_at = now
 
+    def _between(self, first: int, last: int) -> int:
+        """Requests after the first that reach the provider, the last included."""
+        undone = bisect_right(self._undone, last) - bisect_right(self._undone, first)
+        return last - first - undone
+
     def _correct(self, now: float, seen: Seen, sends: int) -> None:
         """Bring the count into line with what an answer said of an earlier moment."""
         self._count(now)
         if self._seen is None:
             self._known_at = now
-            self._left = seen.remaining - (sends - seen.number)
+            self._known_with = seen.number
+            self._left = seen.remaining - self._between(seen.number, sends)
             self._counts.clear()
         while self._counts and self._counts[0][0] <= seen.number:
             number, left = self._counts.popleft()
@@ -139,7 +158,7 @@ class Allowance:
         due = (seen.sent_at - before.heard_at) * self.per_second
         if due < _TELLING:
             return
-        back = seen.remaining - before.remaining + (seen.number - before.number)
+        back = seen.remaining - before.remaining + self._between(before.number, seen.number)
         self._compared = seen
         if due / 2 < back < 2 * (seen.heard_at - before.sent_at) * self.per_second:
             self.refills = True

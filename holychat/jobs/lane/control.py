@@ -140,7 +140,7 @@ class Control:
         """It did not go after all."""
         self._leave(ticket)
         self.gate.undone(ticket.sent_at)
-        self.pacer.undo(ticket.tokens)
+        self.pacer.undo(ticket.tokens, ticket.number)
 
     def give_back(
         self,
@@ -176,8 +176,7 @@ class Control:
             self.window.clean(now, ticket.sent_at, ticket.level)
             self._search()
         elif outcome in (Outcome.SERVER_FAULT, Outcome.AMBIGUOUS, Outcome.NEVER_SENT):
-            self.window.freeze(now, _TROUBLE_SECONDS)
-            self.pacer.freeze(now, _TROUBLE_SECONDS)
+            self._trouble(now, ticket, outcome)
         if outcome is not Outcome.NEVER_SENT:
             self.gate.accepted(now, ticket.sent_at)
 
@@ -186,6 +185,12 @@ class Control:
         rate = self.pacer.rate(now)
         why = "the provider turns requests away" if self.gate.ready_at(now) > now else self.pacer.source
         return LaneState(None if rate == math.inf else rate * 60, self.limit(), self.in_flight, why)
+
+    def _trouble(self, now: float, ticket: Ticket, outcome: Outcome) -> None:
+        if outcome is Outcome.NEVER_SENT:
+            self.pacer.unreached(ticket.number)
+        self.window.freeze(now, _TROUBLE_SECONDS)
+        self.pacer.freeze(now, _TROUBLE_SECONDS)
 
     def _refused(self, now: float, ticket: Ticket, retry_after: float | None) -> None:
         self.pacer.settle(ticket.tokens, 0)

@@ -52,6 +52,7 @@ class Bucket:
         if self.rate != math.inf:
             self._fill(now)
         self.rate = rate
+        self._level = min(self._level, self._depth)
 
     def ready_at(self, now: float) -> float:
         """When the next one may be taken."""
@@ -78,9 +79,13 @@ class Bucket:
         """Nothing is left to take at once."""
         self._level, self._at = min(self._level, 0.0), now
 
+    @property
+    def _depth(self) -> float:
+        return 1 + self.rate * _DEPTH_SECONDS
+
     def _fill(self, now: float) -> None:
         if self._at is not None and now > self._at:
-            self._level = min(1 + self.rate * _DEPTH_SECONDS, self._level + (now - self._at) * self.rate)
+            self._level = min(self._depth, self._level + (now - self._at) * self.rate)
         self._at = now if self._at is None else max(now, self._at)
 
 
@@ -226,8 +231,14 @@ class Pacer:
         if used is not None:
             self._tokens.give_back(estimated - used)
 
-    def undo(self, estimated: int) -> None:
-        """A request was not sent after all."""
+    def unreached(self, number: int) -> None:
+        """Request `number` never reached the provider, and took nothing of what it allows."""
+        if self._allowance is not None:
+            self._allowance.undo(number)
+
+    def undo(self, estimated: int, number: int) -> None:
+        """Request `number` was not sent after all."""
+        self.unreached(number)
         self._refused += 1
         self._requests.give_back(1)
         self._tokens.give_back(estimated)

@@ -88,6 +88,12 @@ def wrap(runs: Iterable[Run], width: int) -> list[Line]:
     return _slice(kept, plain, ranges, simple)
 
 
+def longest_word(runs: Iterable[Run]) -> int:
+    """Cells of the widest piece at which `wrap` would not break."""
+    hard_lines = "".join(text for text, _ in runs).split("\n")
+    return max(width_of(piece.rstrip(" ")) for line in hard_lines for piece in _PIECES.findall(line) or ("",))
+
+
 def _break_simple(text: str, base: int, width: int, ranges: list[tuple[int, int, bool]]) -> None:
     position, end = 0, len(text)
     while end - position > width:

@@ -8,7 +8,7 @@ from rich.segment import Segment
 
 from holychat.tui.markdown import look as flag
 from holychat.tui.markdown.inline import runs_of
-from holychat.tui.markdown.lines import Line, wrap
+from holychat.tui.markdown.lines import Line, longest_word, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,11 @@ def layout_table(tokens: Sequence[Token], width: int, look: Look) -> list[Line]:
     if not rows:
         return []
     columns = max(map(len, rows))
-    wanted = [
-        max((max(line.cells for line in wrap(row[column], _HUGE)) for row in rows if column < len(row)), default=1)
-        for column in range(columns)
-    ]
-    widths = fit_columns(wanted, width - len(_GAP) * (columns - 1))
+    cells = [[row[column] for row in rows if column < len(row)] for column in range(columns)]
+    wanted = [max(line.cells for cell in column for line in wrap(cell, _HUGE)) for column in cells]
+    available = width - len(_GAP) * (columns - 1)
+    words = [max(map(longest_word, column)) for column in cells] if sum(wanted) > available else ()
+    widths = fit_columns(wanted, available, words)
     gap = Segment(_GAP, look.style("muted"))
     lines: list[Line] = []
     for index, row in enumerate(rows):
@@ -44,18 +44,41 @@ def layout_table(tokens: Sequence[Token], width: int, look: Look) -> list[Line]:
     return lines
 
 
-def fit_columns(wanted: Sequence[int], available: int) -> list[int]:
-    """Widths for columns that want `wanted` cells: narrow columns keep theirs, wide ones share what is left."""
+def fit_columns(wanted: Sequence[int], available: int, words: Sequence[int] = ()) -> list[int]:
+    """Widths for columns that want `wanted` cells: narrow columns keep theirs, wide ones share what is left.
+
+    Words are kept whole where there is room, those that take more than half of it apart.
+
+    Args:
+        wanted: Cells that each column would take.
+        available: Cells there are.
+        words: Cells of the longest word of each column; empty: any may be folded.
+    """
     widths = [max(cells, 1) for cells in wanted]
     if sum(widths) <= available:
         return widths
-    open_columns = sorted(range(len(widths)), key=lambda column: widths[column])
-    left = available
-    while open_columns:
-        share = max(left // len(open_columns), _NARROWEST)
-        column = open_columns.pop(0)
-        widths[column] = min(widths[column], share)
-        left -= widths[column]
+    least = [min(cells, width, available // 2) for cells, width in zip(words, widths, strict=bool(words))]
+    if sum(least) >= available:
+        return _shared([max(cells, 1) for cells in least], [0] * len(least), available)
+    return _shared(widths, least or [0] * len(widths), available)
+
+
+def _shared(wanted: Sequence[int], least: Sequence[int], available: int) -> list[int]:
+    """The same width for all columns that want it, as far as there are cells; more for those that need more."""
+
+    def at(level: int) -> list[int]:
+        return [max(min(cells, level), floor) for cells, floor in zip(wanted, least, strict=True)]
+
+    low, high = _NARROWEST, max(_NARROWEST, *wanted)
+    while low < high:
+        level = (low + high + 1) // 2
+        low, high = (level, high) if sum(at(level)) <= available else (low, level - 1)
+    widths = at(low)
+    spare = available - sum(widths)
+    for column in reversed(range(len(widths))):  # less than one cell for each that wants one
+        if spare > 0 and widths[column] < wanted[column]:
+            widths[column] += 1
+            spare -= 1
     return widths
 
 

@@ -59,7 +59,7 @@ class JobScreen(JobDeeds):
         self.job: Job | None = None
         self.detail = None
         keys = keys_in_force(remapped)
-        self._advice_keys = {"p": key_label(keys["job.pause"][0]), "enter": key_label(keys["job.read"][0])}
+        self._advice_keys = {"p": key_label(keys["job.pause"][0])}
         self._filter_keys = {name: key_label(keys[f"job.{name}"][0]) for name in FILTERS}
         self._filter = "all"
         self._wanted_item = item_id

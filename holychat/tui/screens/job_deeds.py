@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from holychat.domain.jobs import ItemState, JobState
+from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState
 from holychat.errors import HolychatError, UsageError
 from holychat.text import clean_line
 from holychat.tui.framework import TightCompositor
@@ -157,6 +157,8 @@ class JobDeeds(Screen[int | None]):
         count = await self.services.jobs.retry(self.job_id, scope.states, scope.item_ids, scope.cause)
         self.app.poke_desk()
         self.say(f"{number(count)} document{'s' * (count != 1)} will be sent again.")
+        if count and self.job is not None and self.job.state in ENDED_JOBS:
+            await self._steering.warn_without_key(self.job)
 
     def action_skip(self) -> None:
         """Ask what is to be left out."""

@@ -14,6 +14,7 @@ from holychat.domain.jobs import Kind
 from holychat.errors import HolychatError
 from holychat.text import clean, clean_line
 from holychat.tui.files import current_folder
+from holychat.tui.job_steering import WAY_TO_A_KEY, missing_key
 from holychat.tui.job_words import (
     PRIORITY_NAMES,
     compact,
@@ -135,14 +136,9 @@ class JobReview(Vertical):
 
     async def _look_for_key(self, jobs: JobService, estimate: Estimate) -> None:
         """Say so where the job could not begin; asking a keyring may take its time."""
-        job = self.job
-        missing: HolychatError | None
-        try:
-            missing = None if job is None else await jobs.session_keys.missing(job.spec.provider)
-        except HolychatError as error:
-            missing = error
-        if missing is not None and self.estimate is estimate:
-            wait = f"{missing.title}: the job would wait for one. “Add a key” in the command palette takes it."
+        missing = "" if self.job is None else await missing_key(jobs, self.job)
+        if missing and self.estimate is estimate:
+            wait = f"{missing}: the job would wait for one. {WAY_TO_A_KEY}"
             self._warn("\n".join(f"! {warning}" for warning in (wait, *estimate.warnings)))
 
     def show_problem(self, text: str) -> None:

@@ -65,6 +65,20 @@ def test_narrow_columns_keep_their_width_and_wide_ones_share_the_rest():
     assert fit_columns([3, 5], 40) == [3, 5]
 
 
+def test_a_word_is_folded_only_where_no_column_can_give_way():
+    assert fit_columns([3, 50, 22], 45, [3, 9, 22]) == [3, 20, 22]
+    assert fit_columns([30, 50, 22], 43, [9, 9, 21]) == [11, 11, 21]
+    assert fit_columns([20, 20], 21, [12, 20]) == [10, 11], "there is no room for both"
+    assert fit_columns([90, 200], 60, [9, 200]) == [30, 30], "half of it is enough for one word"
+    assert fit_columns([3, 22, 22], 24, [3, 22, 22]) == [3, 10, 11], "short words are whole where long ones are not"
+    told = "says what it does in a few words"
+    assert rows(f"| `a` | b |\n|---|---|\n| `composer.messages` | {told} |\n| **in bo**ld | 漢字漢字 |\n", 38)[2:] == [
+        "composer.messages │ says what it does",
+        "                  │ in a few words",
+        "in bold           │ 漢字漢字",
+    ]
+
+
 def test_a_table_with_a_row_that_is_too_short_or_too_long_does_not_break():
     assert rows("| a | b |\n|---|---|\n| 1 |\n| 1 | 2 | 3 |\n")[2:] == ["1 │", "1 │ 2"]
 
