@@ -43,12 +43,8 @@ class Question:
         """Options of the chat: what it had, or starts with, changed by what the command line says."""
         from dataclasses import replace
 
-        provider = self.provider or before.provider
-        kept_model = before.model if provider == before.provider else ""
         return replace(
-            before,
-            provider=provider,
-            model=kept_model if self.model is None else self.model,
+            before.asking(self.provider, self.model),
             system=before.system if self.system is None else self.system,
             temperature=before.temperature if self.temperature is None else self.temperature,
             max_tokens=before.max_tokens if self.max_tokens is None else self.max_tokens,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holychat import __version__
-from holychat.cli.arguments import LAST, chat_number
+from holychat.cli.arguments import LAST, PROVIDER, TEXT, chat_number
 from holychat.cli.lazy import LazyGroup
 from holychat.errors import UsageError
 
@@ -56,26 +56,41 @@ class _Root(LazyGroup):
 )
 @click.option("-c", "--continue", "resume", is_flag=True, help="Open the app with the last chat.")
 @click.option("--chat", metavar="ID", help="Open the app with this chat.")
+@click.option("-m", "--model", type=TEXT, help="Open the app with this model: any name that the provider knows.")
+@click.option("-p", "--provider", type=PROVIDER, metavar="NAME", help="Open the app with this provider.")
 @click.version_option(__version__, prog_name="holychat", message="%(prog)s %(version)s")
 @click.pass_context
-def root(context: click.Context, resume: bool, chat: str | None) -> int:
+def root(context: click.Context, resume: bool, chat: str | None, model: str | None, provider: str | None) -> int:
     """A keyboard-driven terminal chat that streams replies live and keeps every word of them.
 
     Without a command the app opens.
     """
     if context.invoked_subcommand is not None:
-        if resume or chat is not None:
-            raise UsageError("--continue and --chat are for the app", "See `holychat ask --help` for `ask --continue`.")
+        if resume or any(value is not None for value in (chat, model, provider)):
+            raise UsageError(
+                "--continue, --chat, --model and --provider are for the app when they stand before a command",
+                f"Put them behind it, where it has them: see `holychat {context.invoked_subcommand} --help`.",
+            )
         return 0
     if resume and chat is not None:
         raise UsageError("--continue and --chat exclude each other", "Give one of them.")
     number = None if chat is None or chat == LAST else chat_number(chat)
     if number is None and chat not in (None, LAST):
         raise UsageError("--chat takes the number of a chat", "`holychat history list` prints the numbers.")
-    return _open_app(context.obj, number, resume or chat == LAST)
+    session: Session = context.obj
+    _refuse_without_terminal(session)
+    if provider is not None:
+        session.registry.info(provider)
+    session.start_log()
+    from holychat.tui import run
+
+    return run(
+        session.paths, session.settings, chat=number, resume=resume or chat == LAST, provider=provider, model=model,
+        masker=session.masker,
+    )  # fmt: skip
 
 
-def _open_app(session: Session, chat: int | None, resume: bool) -> int:
+def _refuse_without_terminal(session: Session) -> None:
     from holychat.cli.output import is_terminal
 
     hint = 'Use `holychat ask "your question"` here, or `holychat --help`.'
@@ -83,7 +98,3 @@ def _open_app(session: Session, chat: int | None, resume: bool) -> int:
         raise UsageError("The app needs a terminal for its input and its output", hint)
     if sys.platform != "win32" and session.environ.get("TERM", "") in ("", "dumb"):
         raise UsageError("The app needs a terminal that can place text (TERM is dumb or not set)", hint)
-    session.start_log()
-    from holychat.tui import run
-
-    return run(session.paths, session.settings, chat=chat, resume=resume, masker=session.masker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -138,6 +138,12 @@ class ChatOptions:
     system: str = ""
     temperature: float | None = None
     max_tokens: int | None = None
+
+    def asking(self, provider: str | None, model: str | None) -> ChatOptions:
+        """These, with another provider or model where one is given; another provider's model is its default one."""
+        name = provider or self.provider
+        kept = self.model if name == self.provider else ""
+        return replace(self, provider=name, model=kept if model is None else model)
 
 
 @dataclass(frozen=True, slots=True)

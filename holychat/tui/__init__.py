@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    paths: Paths, settings: Settings, *, chat: int | None = None, resume: bool = False, masker: Masker | None = None
+    paths: Paths,
+    settings: Settings,
+    *,
+    chat: int | None = None,
+    resume: bool = False,
+    provider: str | None = None,
+    model: str | None = None,
+    masker: Masker | None = None,
 ) -> int:
     """Run the app in this terminal until it ends.
 
@@ -21,6 +28,8 @@ def run(
         settings: The person's settings.
         chat: Id of a chat to open.
         resume: Open the newest chat.
+        provider: Whom the chat asks, and new ones of this run; None: as it is, or as the settings say.
+        model: The same for the model.
         masker: What masks keys in the log.
 
     Returns:
@@ -35,4 +44,4 @@ def run(
 
     from holychat.tui.app import StartWith, run_app
 
-    return run_app(paths, settings, StartWith(chat, resume), masker)
+    return run_app(paths, settings, StartWith(chat, resume, provider, model), masker)

@@ -41,10 +41,17 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StartWith:
-    """Which chat to begin with."""
+    """Which chat to begin with, and whom it asks."""
 
     chat: int | None = None
     resume: bool = False
+    provider: str | None = None
+    model: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a provider or a model is wanted."""
+        return self.provider is not None or self.model is not None
 
 
 def _chats_provider() -> type[Provider]:

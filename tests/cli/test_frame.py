@@ -61,7 +61,15 @@ def test_a_question_without_ask_is_answered_with_how_to_ask(shell: Shell) -> Non
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--chat", "x"], ["--chat", "0"], ["-c", "--chat", "1"], ["-c", "history", "list"], ["--nonsense"]]
+    "arguments",
+    [
+        ["--chat", "x"],
+        ["--chat", "0"],
+        ["-c", "--chat", "1"],
+        ["-c", "history", "list"],
+        ["-m", "x", "models"],
+        ["--nonsense"],
+    ],
 )
 def test_options_that_make_no_sense_are_2(shell: Shell, arguments: list[str]) -> None:
     done = shell.run(*arguments)
@@ -74,6 +82,14 @@ def test_without_a_terminal_the_app_points_to_ask(shell: Shell, private_environm
     assert (done.status, done.out) == (2, b"")
     assert "holychat ask" in done.error
     assert not private_environment.exists()
+
+
+@pytest.mark.pty
+def test_the_app_is_not_opened_with_a_provider_that_is_none(shell: Shell) -> None:
+    done = shell.run_in_terminal("-p", "nobody")
+    assert done.status == 2
+    assert "There is no provider called 'nobody'" in done.text
+    assert "\x1b" not in done.text
 
 
 @pytest.mark.pty

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from holychat.domain.chat import MessageState
+from holychat.domain.chat import ChatOptions, MessageState
 from holychat.tui.app import StartWith
 from tests.support.script import CUT, Gate, error_reply, events_reply, reply_events, stream_of
 from tests.tui.driving import driving, gated, settings_for
@@ -167,6 +167,30 @@ async def test_a_given_chat_is_opened_and_a_finished_one_is_not_reopened_by_itse
     async with driving(settings, start=StartWith(chat=99)) as app:
         await app.notified("99")
         assert app.app.main.conversation.chat is None
+
+
+async def test_a_given_provider_and_model_are_asked_by_the_chat_that_is_opened_and_by_new_ones(
+    loopback: Loopback,
+) -> None:
+    loopback.chat(stream_of("the answer"))
+    settings = settings_for(loopback)
+    async with driving(settings) as app:
+        await app.asked("question one")
+        await app.press("ctrl+n")
+        await app.type("an unsent draft")
+    async with driving(settings, start=StartWith(provider="offline")) as app:
+        assert app.app.main.conversation.options == ChatOptions("offline")
+        assert app.composer == "", "a new chat is what was asked for"
+    async with driving(settings) as app:
+        await app.shows("an unsent draft")
+    async with driving(settings, start=StartWith(model="other-model")) as app:
+        await app.asked("question two")
+        await app.press("ctrl+n")
+        await app.asked("question three")
+    async with driving(settings, start=StartWith(chat=1, model="third-model")) as app:
+        await app.asked("question four")
+    models = [request.json["model"] for request in loopback.requests if request.path.endswith("/chat/completions")]
+    assert models[1:] == ["other-model", "other-model", "third-model"]
 
 
 async def test_a_reply_goes_on_while_another_chat_is_shown(loopback: Loopback) -> None:

@@ -103,6 +103,8 @@ class ChatBase(FrameworkScreen):
         self.conversation.services = services
         try:
             await self._show_first(start)
+            if start.asks:
+                await self._adopt(self.conversation.options.asking(start.provider, start.model))
         except HolychatError as error:
             self.say(str(error), error=True)
         self.drafts.chats = services.chats
@@ -140,7 +142,7 @@ class ChatBase(FrameworkScreen):
         elif start.resume:
             if (chat := await chats.last()) is not None:
                 await self.show_chat(chat.id, keep_typed=True)
-        elif not self.drafts.shown.draft and (chat := await chats.unfinished()) is not None:
+        elif not self.drafts.shown.draft and not start.asks and (chat := await chats.unfinished()) is not None:
             await self.show_chat(chat.id, keep_typed=True)
             what = "Your unsent draft is back." if chat.draft else "The last answer broke off; Up, then c continues it."
             self.say(f"{what} {key_label(keys_in_force(self.remapped)['chat.new'][0])} starts a new chat.")
