@@ -156,6 +156,8 @@ class Engine:
             return
         self._pause_for_store = False
         self._desk.pauses.thaw()
+        # The transaction that met the trouble may have been given up since: nobody else would see the end of it.
+        self._writer.else_written()
         if self._writer.trouble is None:
             self._store_trouble = None
 
