@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from holychat.domain.chat import ChatOptions
 from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason, Source, SourceKind
 from holychat.errors import KeyMissing, Outcome, StoreRefused
@@ -122,6 +124,28 @@ async def test_a_disk_that_was_full_while_documents_were_listed_holds_up_nothing
         await desk.command(lambda c: commands.resume(c, job_id, None, now_ms()))
         ended = await desk.until_state(job_id, JobState.FINISHED)
         assert ended.counts.of(DONE) == 100
+
+
+async def test_a_database_that_another_process_holds_for_too_long_ends_nothing_that_is_under_way(
+    tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without WAL, as on a network's disk, somebody who writes keeps all others from reading.
+    monkeypatch.setattr("holychat.store.database.on_network_file_system", lambda _: True)
+    monkeypatch.setattr("holychat.store.database._BUSY_MS", 100)
+    gate = Gate()
+    loopback.chat(gated(gate, "paid for"))
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+        job_id = await desk.order(desk.documents("a"))
+        await asyncio.to_thread(gate.wait_reached)
+        other = apsw.Connection(str(desk.window.path))
+        other.execute("BEGIN EXCLUSIVE")
+        await asyncio.sleep(1.0)
+        gate.open()
+        await asyncio.sleep(0.5)
+        other.execute("ROLLBACK")
+        other.close()
+        await desk.until(job_id, lambda job: job.counts.of(DONE) == 1)
+        assert await desk.results(job_id) == ["paid for"]
 
 
 async def test_an_answer_that_came_while_others_were_refused_does_not_hold_up_the_next_one() -> None:
