@@ -149,7 +149,8 @@ class Turns:
                 return  # what needs no key sends no bill
         assert said is not None
         request = build_request(said.options, answer.model, said.history, said.files, partial=answer.text)
-        self._costs.refuse_over(connection, answer.provider, answer.model, request.messages, request.max_tokens)
+        worst = self._costs.refuse_over(connection, answer.provider, answer.model, request.messages, request.max_tokens)
+        messages.set_worst(connection, answer.id, worst)
 
     async def _prepare(self, answer: Message, said: _Said | None, *, stream: bool) -> Prepared:
         await self._keychain.require(self._registry.info(answer.provider))

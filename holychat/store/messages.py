@@ -161,13 +161,19 @@ def reopen_reply(connection: Connection, message: Message, new: NewReply) -> Mes
     refuse_busy(connection, message.chat_id)
     connection.execute(
         """
-        UPDATE messages SET state = 'streaming', owner = ?, provider = ?, model = ?, finish_reason = '', failure = NULL
+        UPDATE messages SET state = 'streaming', owner = ?, provider = ?, model = ?, finish_reason = '', failure = NULL,
+            worst_micros = NULL
         WHERE id = ?
         """,
         (new.owner, new.provider, new.model, message.id),
     )
     chats.touch(connection, message.chat_id, new.now_ms)
     return get(connection, message.id)
+
+
+def set_worst(connection: Connection, message_id: int, worst_micros: int | None) -> None:
+    """Let limits count a reply that is about to arrive at the most it can cost; None: that is not known."""
+    connection.execute("UPDATE messages SET worst_micros = ? WHERE id = ?", (worst_micros, message_id))
 
 
 def append_chunks(connection: Connection, message_id: int, owner: str, chunks: Iterable[tuple[str, str]]) -> None:
