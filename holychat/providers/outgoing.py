@@ -163,10 +163,15 @@ def _check(address: Address, scheme: str, reach: Reach) -> None:
         return
     if meant.is_multicast or meant.is_unspecified or meant.is_link_local or meant.is_reserved:
         raise AddressRefused(f"A webhook's address leads to {address}, which is no place to send anything")
-    if not meant.is_global and not reach.private:
+    if (not meant.is_global or _is_site_local(meant)) and not reach.private:
         raise _forbidden(address, "a private network", "allow_private")
     if scheme == "http":
         raise _in_the_clear()
+
+
+def _is_site_local(address: Address) -> bool:
+    """Private networks of IPv6 as they were before fc00::/7; virtual machines reach their host there."""
+    return isinstance(address, ipaddress.IPv6Address) and address.is_site_local
 
 
 def _meant(address: Address) -> Address:

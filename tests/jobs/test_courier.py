@@ -269,6 +269,7 @@ async def test_a_name_that_stands_for_a_forbidden_address_is_refused_when_it_is_
         "https://169.254.169.254/latest/meta-data",
         "https://[fd00::1]/",
         "https://[fe80::1]/",
+        "https://[fec0::2]/",
         "https://[::ffff:169.254.169.254]/",
         "https://0.0.0.0/",
         "https://224.0.0.1/",
@@ -294,6 +295,7 @@ def test_no_setting_opens_link_local_addresses(url: str) -> None:
         ("http://127.0.0.1:9/", Reach(loopback=True)),
         ("http://localhost:9/", Reach(loopback=True)),
         ("https://192.168.0.1/", Reach(private=True)),
+        ("https://[fec0::2]/", Reach(private=True)),
     ],
 )
 def test_addresses_that_are_allowed(url: str, reach: Reach) -> None:
