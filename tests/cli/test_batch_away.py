@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,15 @@ def test_every_part_of_a_long_document_leaves_with_the_first_file(shell: BatchSh
     # Nothing is left to be asked for: what is joined is joined, and the job can end.
     assert shell.batch("export", "1", "--format", "openai").text == ""
     assert shell.jobs()[0]["documents"]["done"] == 4
+
+
+def test_a_reader_of_requests_that_leaves_ends_it_as_it_ends_everything(shell: BatchShell) -> None:
+    hold(shell)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = shell.run("batch", "export", "1", "--format", "openai", stdout=writing)
+    os.close(writing)
+    assert (done.status, done.err) == (141, b"")
 
 
 def test_a_failed_line_is_a_failed_document_and_an_unknown_one_is_named(shell: BatchShell, tmp_path: Path) -> None:
