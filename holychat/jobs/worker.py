@@ -133,6 +133,8 @@ class Worker:
         """
         self._catch_signals()
         self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._deliver, self._answer_chats)]
+        for task in self._tasks:
+            task.add_done_callback(_log_failure)
         try:
             while True:
                 engine = self._engine = Engine(self._services, self._owner, self._has_messages)
@@ -263,6 +265,11 @@ class Worker:
             self.begins_again = False
             asyncio.get_running_loop().call_later(GRACE_SECONDS, os._exit, 128 + number)
         self.stop()
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a part of the worker ended; the rest goes on", exc_info=error)
 
 
 def _inode_of(file: Path) -> int:
