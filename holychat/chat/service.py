@@ -268,10 +268,10 @@ class ChatService:
 
     async def changes(self, interval: float = 1.0) -> AsyncGenerator[None, None]:
         """Yields whenever another process (another window, a worker) has written; looks every `interval` seconds."""
-        seen = await self._database.data_version()
+        seen = await self._database.version_after(None)
         while not self._closed:
             await asyncio.sleep(interval)
-            if seen != (seen := await self._database.data_version()):
+            if seen != (seen := await self._database.version_after(seen)):
                 yield
 
     async def interrupt_all(self) -> None:
