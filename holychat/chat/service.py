@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.attachments import load_file
 from holychat.chat.export import as_json, as_markdown
+from holychat.chat.left import interrupt_left
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, Hit, ResultHit
@@ -256,7 +257,7 @@ class ChatService:
         """
         if not await self._database.read(messages.streaming_owners):
             return 0
-        return await self._database.write(lambda c: messages.interrupt_replies_of(c, self._owners.is_dead))
+        return await self._database.write(lambda c: interrupt_left(c, self._owners.is_dead, self._costs.accounting))
 
     async def prepare(self) -> None:
         """Do ahead what the first message would otherwise wait for. Never fails."""
