@@ -58,7 +58,7 @@ class Paths:
 
     @property
     def lists(self) -> Path:
-        """Lists of paths that came in on standard input for a job."""
+        """Lists of paths that came in on standard input for a job, and tasks that a program submitted."""
         return self.data / "lists"
 
     @property

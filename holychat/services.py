@@ -120,22 +120,27 @@ def open_services(
     registry = ProviderRegistry(settings, keychain, masker, environ)
     database, owners = _open_store(None if in_memory else paths.database, None if in_memory else paths.locks)
     costs = Costs(database, settings)
+    _tidy(database, owners, costs)
     chats = ChatService(database, owners, registry, keychain, settings, costs)
     context = ContextMeter(database, registry, costs)
     return Services(paths, settings, masker, database, keychain, registry, costs, context, chats)
 
 
 def _open_store(path: Path | None, locks: Path | None) -> tuple[Database, Owners]:
-    """The history; replies of processes that died meanwhile become interrupted ones."""
     from holychat.store.database import Database
-    from holychat.store.later_answers import any_due, deliver
-    from holychat.store.messages import interrupt_replies_of, streaming_owners
     from holychat.store.owners import Owners
 
-    database, owners = Database.open(path), Owners(locks)
+    return Database.open(path), Owners(locks)
+
+
+def _tidy(database: Database, owners: Owners, costs: Costs) -> None:
+    """Replies of processes that died meanwhile become interrupted ones, and answers that wait go into their chats."""
+    from holychat.chat.left import interrupt_left
+    from holychat.store.later_answers import any_due, deliver
+    from holychat.store.messages import streaming_owners
+
     if database.read_now(streaming_owners):
-        database.write_now(lambda connection: interrupt_replies_of(connection, owners.is_dead))
+        database.write_now(lambda connection: interrupt_left(connection, owners.is_dead, costs.accounting))
     if database.read_now(any_due):
         # The worker has left while a reply was arriving in that chat.
         database.write_now(lambda connection: deliver(connection, time.time_ns() // 1_000_000))
-    return database, owners

@@ -108,6 +108,17 @@ async def test_medium_tasks_go_over_the_desk_and_come_back_in_order(home: Path, 
     assert asked == sorted(f"Question {number}" for number in range(25))
 
 
+async def test_nothing_that_was_asked_outlives_its_job(home: Path, loopback: Loopback) -> None:
+    loopback.chat(whole("yes"))
+    async with Gateway.open(home) as gateway:
+        ticket = await gateway.submit(Task("Is this a secret?"))
+        await ticket
+        lists = home / "data" / "lists"
+        assert len(list(lists.iterdir())) == 1
+        await gateway._services.jobs.delete(1)
+        assert list(lists.iterdir()) == []
+
+
 async def test_a_ticket_is_found_again_by_another_program(home: Path, loopback: Loopback) -> None:
     loopback.chat(whole("Late."))
     async with Gateway.open(home) as gateway:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from holychat.chat.attachments import load_file
 from holychat.chat.export import as_json, as_markdown
+from holychat.chat.left import interrupt_left
 from holychat.chat.turns import Turns
 from holychat.domain.chat import ChatOptions, Message, MessageState, Role
 from holychat.domain.search import ChatEntry, Hit, ResultHit
@@ -256,7 +257,7 @@ class ChatService:
         """
         if not await self._database.read(messages.streaming_owners):
             return 0
-        return await self._database.write(lambda c: messages.interrupt_replies_of(c, self._owners.is_dead))
+        return await self._database.write(lambda c: interrupt_left(c, self._owners.is_dead, self._costs.accounting))
 
     async def prepare(self) -> None:
         """Do ahead what the first message would otherwise wait for. Never fails."""
@@ -268,10 +269,10 @@ class ChatService:
 
     async def changes(self, interval: float = 1.0) -> AsyncGenerator[None, None]:
         """Yields whenever another process (another window, a worker) has written; looks every `interval` seconds."""
-        seen = await self._database.data_version()
+        seen = await self._database.version_after(None)
         while not self._closed:
             await asyncio.sleep(interval)
-            if seen != (seen := await self._database.data_version()):
+            if seen != (seen := await self._database.version_after(seen)):
                 yield
 
     async def interrupt_all(self) -> None:

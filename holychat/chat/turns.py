@@ -123,9 +123,9 @@ class Turns:
                     self._turns.pop(message_id, None)
 
     async def _make(self, work: Callable[[Connection], Rows], *, stream: bool) -> Turn:
-        def unit(connection: Connection) -> tuple[Message | None, Message, str, _Said | None]:
+        def unit(connection: Connection) -> tuple[Message | None, Message, str, Said | None]:
             question, answer = work(connection)
-            said = _said_before(connection, answer, at_most=_SHORT)
+            said = said_before(connection, answer, at_most=_SHORT)
             if self._costs.has_limits:
                 self._refuse_over_limits(connection, answer, said)
             return question, answer, self._owners.own(), said
@@ -142,27 +142,28 @@ class Turns:
         self._turns[answer.id] = turn
         return turn
 
-    def _refuse_over_limits(self, connection: Connection, answer: Message, said: _Said | None) -> None:
-        said = said or _said_before(connection, answer)
+    def _refuse_over_limits(self, connection: Connection, answer: Message, said: Said | None) -> None:
+        said = said or said_before(connection, answer)
         with contextlib.suppress(UsageError):
             if not self._registry.info(answer.provider).needs_key:
                 return  # what needs no key sends no bill
         assert said is not None
         request = build_request(said.options, answer.model, said.history, said.files, partial=answer.text)
-        self._costs.refuse_over(connection, answer.provider, answer.model, request.messages, request.max_tokens)
+        worst = self._costs.refuse_over(connection, answer.provider, answer.model, request.messages, request.max_tokens)
+        messages.set_worst(connection, answer.id, worst)
 
-    async def _prepare(self, answer: Message, said: _Said | None, *, stream: bool) -> Prepared:
+    async def _prepare(self, answer: Message, said: Said | None, *, stream: bool) -> Prepared:
         await self._keychain.require(self._registry.info(answer.provider))
         provider = self._registry.get(answer.provider)
         if said is None:
-            said = await self._database.read(lambda c: _said_before(c, answer))
+            said = await self._database.read(lambda c: said_before(c, answer))
         assert said is not None
         request = build_request(said.options, answer.model, said.history, said.files, partial=answer.text)
         return Prepared(provider, request, stream)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """What a request is made of."""
 
     options: ChatOptions
@@ -170,7 +171,7 @@ class _Said:
     files: dict[str, str]
 
 
-def _said_before(connection: Connection, answer: Message, at_most: int | None = None) -> _Said | None:
+def said_before(connection: Connection, answer: Message, at_most: int | None = None) -> Said | None:
     """The conversation up to an answer; None where that is more than `at_most` messages."""
     position = messages.position_of(connection, answer.id) or 0
     if at_most is not None and position > at_most:
@@ -179,7 +180,7 @@ def _said_before(connection: Connection, answer: Message, at_most: int | None = 
         connection, answer.chat_id, messages.page(connection, answer.chat_id, 0, position), answer.id
     )
     files = messages.attachment_texts(connection, history)
-    return _Said(chats.get(connection, answer.chat_id).options, history, files)
+    return Said(chats.get(connection, answer.chat_id).options, history, files)
 
 
 async def _abandon(making: asyncio.Task[Turn]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +13,7 @@ from holychat.errors import ExitCode, UsageError
 from holychat.text import clean_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from holychat.cli.session import Session
     from holychat.domain.jobs import Job
@@ -88,9 +87,9 @@ def export_requests(session: Session, job: Job, out: str, *, overwrite: bool) ->
     def write(services: Services) -> int:
         lines = services.jobs.request_lines(job.id)
         if out == "-":
-            return _put(lines, sys.stdout)
+            return _put(lines, session.out.write)
         with private_file(Path(out), overwrite=overwrite) as file:
-            if count := _put(lines, file):
+            if count := _put(lines, file.write):
                 return count
             raise UsageError(f"Nothing of job {job.id} waits to be sent", "What failed waits after a retry.")
 
@@ -106,10 +105,10 @@ def export_requests(session: Session, job: Job, out: str, *, overwrite: bool) ->
     )
 
 
-def _put(lines: Iterator[bytes], file: TextIO) -> int:
+def _put(lines: Iterator[bytes], write: Callable[[str], object]) -> int:
     count = 0
     for line in lines:
-        file.write(line.decode())
+        write(line.decode())
         count += 1
     return count
 

@@ -111,16 +111,32 @@ def request_lines(database: Database, settings: Settings, costs: Costs, job_id: 
         raise jobs.impossible(job, "exported as requests", hint)
     if not job.listed:
         _list(database, settings, job)
-    preparer = Preparer(job, settings, costs)
+    yield from (
+        request_line(custom_id(job, ready.item_id, key), ready.request)
+        for ready, key in _waiting(database, job, Preparer(job, settings, costs))
+    )
+
+
+def _waiting(database: Database, job: Job, preparer: Preparer) -> Iterator[tuple[Ready, str]]:
+    """Requests with the keys of their items, in the order of the input; what is no request is settled on the way."""
     after = (-1, -1)
-    while loaded := database.read_now(lambda c, after=after: load(c, job_id, after, _AT_ONCE)):  # type: ignore[misc]
-        keys = {one.row.id: one.row.key for one in loaded}
-        for prepared in preparer.prepare(loaded):
+    seen = set[int]()  # of the document that is read
+    while loaded := database.read_now(lambda c, after=after: load(c, job.id, after, _AT_ONCE)):  # type: ignore[misc]
+        rows = {one.row.id: one.row for one in loaded}
+        for prepared in preparer.prepare([one for one in loaded if one.row.id not in seen]):
+            row = rows[prepared.item_id]
+            seen = {row.id} if row.ordinal > after[0] else seen | {row.id}
+            after = (row.ordinal, row.id)
             if isinstance(prepared, Ready):
-                yield request_line(custom_id(job, prepared.item_id, keys[prepared.item_id]), prepared.request)
-            else:
-                _settle_here(database, job, prepared)
-        after = (loaded[-1].row.ordinal, loaded[-1].row.id)
+                yield prepared, row.key
+                continue
+            _settle_here(database, job, prepared)
+            if isinstance(prepared, TooLong | Joined):
+                # Its parts stand before what was loaded behind it, and what it is a part of before itself.
+                after = (row.ordinal, -1)
+                break
+        else:
+            after = (loaded[-1].row.ordinal, loaded[-1].row.id)
 
 
 def _list(database: Database, settings: Settings, job: Job) -> None:

@@ -60,6 +60,9 @@ class Courier:
         keychain: Has the secret, under the name "webhook".
         reach: Where messages may go.
         now: Unix time in seconds.
+
+    Attributes:
+        can_sign: Whether there was a usable secret when it was last looked for.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Courier:
         self._keychain = keychain
         self._reach = reach
         self._now = now
+        self.can_sign = True
 
     async def next_due(self) -> float | None:
         """Unix seconds at which the next message is due; None where none waits."""
@@ -107,6 +111,7 @@ class Courier:
         except UsageError as error:
             await self._wait_for_secret(webhook, str(error))
             return
+        self.can_sign = True
         body = webhook.payload.encode()
         headers = signed_headers(webhook.message_id, int(self._now()), body, key)
         try:
@@ -133,6 +138,7 @@ class Courier:
         await self._database.write(lambda c: webhooks.failed(c, webhook, error, status, next_ms))
 
     async def _wait_for_secret(self, webhook: Webhook, problem: str) -> None:
+        self.can_sign = False
         # Nothing was sent, so this was no attempt.
         await self._failed(replace(webhook, attempts=webhook.attempts - 1), problem, None, _WITHOUT_SECRET)
 

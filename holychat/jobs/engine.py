@@ -11,7 +11,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from holychat.errors import StoreError
+from holychat.errors import StoreDamaged, StoreError
 from holychat.jobs.at_work import AtWork
 from holychat.jobs.ledger_writer import LedgerWriter
 from holychat.jobs.recovery import recover
@@ -136,14 +136,17 @@ class Engine:
     async def _look(self) -> None:
         """See what others wrote, and act."""
         await self._pause_where_full()
-        version = await self._database.data_version()
-        if version != self._seen or self._dirty or self._desk.changed:
-            self._seen, self._dirty, self._desk.changed = version, False, False
-            try:
+        try:
+            version = await self._database.data_version()
+            if version != self._seen or self._dirty or self._desk.changed:
+                self._seen, self._dirty, self._desk.changed = version, False, False
                 await self._desk.refresh()
-            except StoreError as error:
-                self._dirty = True
-                _log.warning("cannot look at the jobs: %s", error.title)
+        except StoreDamaged:
+            raise
+        except StoreError as error:
+            # Another process holds it for too long, or its disk is away: what is under way comes back all the same.
+            self._dirty = True
+            _log.warning("cannot look at the jobs: %s", error.title)
         await self._desk.tend()
 
     async def _pause_where_full(self) -> None:
@@ -156,6 +159,8 @@ class Engine:
             return
         self._pause_for_store = False
         self._desk.pauses.thaw()
+        # The transaction that met the trouble may have been given up since: nobody else would see the end of it.
+        self._writer.else_written()
         if self._writer.trouble is None:
             self._store_trouble = None
 

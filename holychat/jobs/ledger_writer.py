@@ -103,7 +103,7 @@ class LedgerWriter:
             if not isinstance(entry, Received):
                 self._wake.set()
             elif self._moment is None:
-                self._moment = asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._moment_over)
+                self._moment = asyncio.get_running_loop().call_later(_MOMENT_SECONDS, self._wake.set)
             return
         self._later.append((entry, told))
         if len(self._later) >= _LATER_MOST:
@@ -168,6 +168,11 @@ class LedgerWriter:
                 self._troubled(error)
             await asyncio.sleep(_AGAIN_SECONDS)
 
+    def else_written(self) -> None:
+        """Something else was written: where nothing waits here to be tried again, the trouble is over."""
+        if not self._kept and not self._sending:
+            self._recovered()
+
     async def settled(self) -> None:
         """Wait until everything is written."""
         await self._idle.wait()
@@ -195,10 +200,6 @@ class LedgerWriter:
             self._release(written, sending)
             await asyncio.sleep(0)  # what may leave now goes before what came is read
             self._tell(written, kept)
-
-    def _moment_over(self) -> None:
-        self._moment = None
-        self._wake.set()
 
     def _take_kept(self) -> list[tuple[Kept, Told | None]]:
         if self._moment is not None:

@@ -1,4 +1,4 @@
-"""Lists of paths that came in on standard input: files of ours that live as long as their job."""
+"""Files that live as long as their job: lists of paths from standard input, and tasks that a program submitted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Source
     from holychat.paths import Paths
 
+_OURS = (SourceKind.LIST, SourceKind.REQUESTS)
+
 
 def forget(paths: Paths, sources: Iterable[Source]) -> None:
-    """Delete the lists of a job that is no more; a list of the person's own is not touched. Blocking, never fails."""
+    """Delete what was written down for a job that is no more; no file of the person's is. Blocking, never fails."""
     for source in sources:
-        if source.kind is SourceKind.LIST and os.path.dirname(source.value) == str(paths.lists):
+        if source.kind in _OURS and os.path.dirname(source.value) == str(paths.lists):
             with contextlib.suppress(OSError):
                 os.unlink(source.value)

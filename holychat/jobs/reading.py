@@ -144,8 +144,8 @@ class JobReading:
 
     async def changes(self, interval: float = 0.5) -> AsyncGenerator[None, None]:
         """Yields whenever another process (the worker, another window) has written; looks every `interval` seconds."""
-        seen = await self._database.data_version()
+        seen = await self._database.version_after(None)
         while not self._closed:
             await asyncio.sleep(interval)
-            if not self._closed and seen != (seen := await self._database.data_version()):
+            if not self._closed and seen != (seen := await self._database.version_after(seen)):
                 yield

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
+    from holychat.jobs.courier import Courier
     from holychat.jobs.needs import Services
     from holychat.paths import Paths
 
@@ -111,6 +112,7 @@ class Worker:
         self._session_keys = session_keys
         self._owner = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._engine: Engine | None = None
+        self._courier: Courier | None = None
         self._stopping = False
         self._ending = False
         self._settings_changed = settings_changed
@@ -131,6 +133,8 @@ class Worker:
         """
         self._catch_signals()
         self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._deliver, self._answer_chats)]
+        for task in self._tasks:
+            task.add_done_callback(_log_failure)
         try:
             while True:
                 engine = self._engine = Engine(self._services, self._owner, self._has_messages)
@@ -156,7 +160,9 @@ class Worker:
                 self._lock.release()
 
     async def _has_messages(self) -> bool:
-        """Whether a webhook is to be sent soon."""
+        """Whether a webhook is to be sent soon, and could be."""
+        if self._courier is not None and not self._courier.can_sign:
+            return False
         due = await self._database.read(webhooks.next_due)
         return due is not None and due - _now_ms() < _SOON_MS
 
@@ -207,6 +213,7 @@ class Worker:
 
         own = self._services.settings.webhooks
         courier = Courier(self._database, self._services.keychain, Reach(own.allow_loopback, own.allow_private))
+        self._courier = courier
         while True:
             try:
                 await courier.deliver_due()
@@ -258,6 +265,11 @@ class Worker:
             self.begins_again = False
             asyncio.get_running_loop().call_later(GRACE_SECONDS, os._exit, 128 + number)
         self.stop()
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a part of the worker ended; the rest goes on", exc_info=error)
 
 
 def _inode_of(file: Path) -> int:

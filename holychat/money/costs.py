@@ -102,7 +102,7 @@ class Costs:
         return await self._database.read(lambda c: self._shares(c, by, first, last))
 
     async def unsettled(self, first: date, last: date) -> Unsettled:
-        """Requests of jobs sent in that time that may have been billed and have no cost yet."""
+        """Requests of that time that may have been billed and have no cost yet, see `spending.unsettled`."""
         when = self.calendar.quarters(first, last)
         return await self._database.read(lambda c: spending.unsettled(c, when))
 
@@ -184,19 +184,23 @@ class Costs:
 
     def refuse_over(
         self, connection: Connection, provider: str, model: str, prompt: Sequence[PromptMessage], max_tokens: int | None
-    ) -> None:
+    ) -> int | None:
         """Hold a live request that could go beyond a limit, in the transaction that would write it down.
+
+        Returns:
+            Micro-dollars that it costs at worst, for limits to count while it is under way; None: unknown, or no limit.
 
         Raises:
             LimitReached: It could; `allow_one` lets it pass.
         """
         if not self._limits:
-            return
+            return None
+        worst = self.worst_cost(provider, model, prompt, max_tokens)
         if self._passes:
             self._passes -= 1
-            return
-        worst = self.worst_cost(provider, model, prompt, max_tokens)
-        refuse_over(self.limits_at(connection, _now_ms()), worst)
+        else:
+            refuse_over(self.limits_at(connection, _now_ms()), worst)
+        return worst
 
     # Tokens
 

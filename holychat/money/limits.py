@@ -29,7 +29,7 @@ class Limit:
     """What may be spent."""
     spent: Spent
     unsettled: Unsettled
-    """What jobs have under way or in doubt, at its worst: it counts until it is known."""
+    """What is under way, or of jobs in doubt, at its worst: it counts until it is known."""
     since: date
     """The day on which it began."""
 

@@ -69,8 +69,9 @@ def check_address(url: str, reach: Reach) -> None:
     except ValueError:
         host, port, parts = "", None, urlsplit("")
     shown = clean_line(url, 80)
-    if parts.scheme not in ("http", "https") or not host or port == 0 or any(map(str.isspace, url)):
-        raise AddressRefused(f'"{shown}" is no https address', "For example https://example.com/hooks/holychat.")
+    usable = url.isprintable() and not any(map(str.isspace, url)) and _can_be_asked_for(host)
+    if parts.scheme not in ("http", "https") or not usable or port == 0:
+        raise _no_address(shown)
     if parts.username or parts.password:
         raise AddressRefused("A webhook's address holds a user name or password", "Messages are signed instead.")
     literal = _literal(host)
@@ -112,7 +113,10 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], reach: Reach, 
 async def _post_to(address: Address, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
     import httpx
 
-    target = httpx.URL(url)
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise _no_address(clean_line(url, 80)) from None
     sent = {
         "Host": target.netloc.decode("ascii"),
         "User-Agent": f"holychat/{holychat.__version__}",
@@ -159,10 +163,15 @@ def _check(address: Address, scheme: str, reach: Reach) -> None:
         return
     if meant.is_multicast or meant.is_unspecified or meant.is_link_local or meant.is_reserved:
         raise AddressRefused(f"A webhook's address leads to {address}, which is no place to send anything")
-    if not meant.is_global and not reach.private:
+    if (not meant.is_global or _is_site_local(meant)) and not reach.private:
         raise _forbidden(address, "a private network", "allow_private")
     if scheme == "http":
         raise _in_the_clear()
+
+
+def _is_site_local(address: Address) -> bool:
+    """Private networks of IPv6 as they were before fc00::/7; virtual machines reach their host there."""
+    return isinstance(address, ipaddress.IPv6Address) and address.is_site_local
 
 
 def _meant(address: Address) -> Address:
@@ -187,9 +196,21 @@ def _literal(host: str) -> Address | None:
         return None
 
 
+def _can_be_asked_for(host: str) -> bool:
+    """Whether a resolver takes the name: one with an empty or too long label it cannot even be asked for."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
+
+
 def _is_localhost(host: str) -> bool:
     host = host.rstrip(".").lower()
     return host == "localhost" or host.endswith(".localhost")
+
+
+def _no_address(shown: str) -> AddressRefused:
+    return AddressRefused(f'"{shown}" is no https address', "For example https://example.com/hooks/holychat.")
 
 
 def _in_the_clear() -> AddressRefused:

@@ -121,6 +121,20 @@ class Database:
         """
         return await asyncio.wrap_future(self._submit(self._writing, self._data_version))
 
+    async def version_after(self, seen: int | None) -> int | None:
+        """`data_version`, or `seen` once more where it cannot be read at the moment; for whoever looks again soon.
+
+        Raises:
+            StoreDamaged: The database is broken.
+        """
+        try:
+            return await self.data_version()
+        except StoreDamaged:
+            raise
+        except StoreError as error:
+            _log.info("cannot look at the history: %s", error.title)
+            return seen
+
     def close(self) -> None:
         """Finish what was handed over, then close every connection. Blocking; a second call does nothing."""
         if self._closed:

@@ -161,13 +161,19 @@ def reopen_reply(connection: Connection, message: Message, new: NewReply) -> Mes
     refuse_busy(connection, message.chat_id)
     connection.execute(
         """
-        UPDATE messages SET state = 'streaming', owner = ?, provider = ?, model = ?, finish_reason = '', failure = NULL
+        UPDATE messages SET state = 'streaming', owner = ?, provider = ?, model = ?, finish_reason = '', failure = NULL,
+            worst_micros = NULL
         WHERE id = ?
         """,
         (new.owner, new.provider, new.model, message.id),
     )
     chats.touch(connection, message.chat_id, new.now_ms)
     return get(connection, message.id)
+
+
+def set_worst(connection: Connection, message_id: int, worst_micros: int | None) -> None:
+    """Let limits count a reply that is about to arrive at the most it can cost; None: that is not known."""
+    connection.execute("UPDATE messages SET worst_micros = ? WHERE id = ?", (worst_micros, message_id))
 
 
 def append_chunks(connection: Connection, message_id: int, owner: str, chunks: Iterable[tuple[str, str]]) -> None:
@@ -289,8 +295,21 @@ def streaming_owners(connection: Connection) -> set[str]:
     return {owner for (owner,) in connection.execute("SELECT DISTINCT owner FROM messages WHERE state = 'streaming'")}
 
 
-def interrupt_replies_of(connection: Connection, is_dead: Callable[[str], bool]) -> int:
+def chunks_of(connection: Connection, message_id: int) -> list[tuple[str, str]]:
+    """(kind, text) that arrived of a reply since it was last begun, as far as it was checkpointed."""
+    rows = connection.execute("SELECT kind, text FROM chunks WHERE message_id = ? ORDER BY id", (message_id,))
+    return [(kind, text) for kind, text in rows]
+
+
+def interrupt_replies_of(
+    connection: Connection, is_dead: Callable[[str], bool], accounted: Callable[[Message], Message] | None = None
+) -> int:
     """Turn the arriving replies of dead owners into interrupted ones with all that was checkpointed.
+
+    Args:
+        connection: The database.
+        is_dead: Whether an owner is.
+        accounted: Adds to a reply what it took; None: nothing is known of that.
 
     Returns:
         How many there were.
@@ -299,7 +318,8 @@ def interrupt_replies_of(connection: Connection, is_dead: Callable[[str], bool])
     ended = 0
     for owner in dead:
         for message in _select(connection, "state = 'streaming' AND owner = ?", (owner,)):
-            finish_reply(connection, replace(message, state=MessageState.INTERRUPTED), owner, unseen=True)
+            told = message if accounted is None else accounted(message)
+            finish_reply(connection, replace(told, state=MessageState.INTERRUPTED), owner, unseen=True)
             ended += 1
     return ended
 

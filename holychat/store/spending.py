@@ -109,16 +109,29 @@ def by_time(connection: Connection, times: Sequence[Quarters]) -> list[Spent]:
 
 
 def unsettled(connection: Connection, when: Quarters) -> Unsettled:
-    """Requests of jobs, sent in a time, that may have been billed and have no cost yet."""
+    """Requests of jobs, and replies that arrive live, of a time, that may have been billed and have no cost yet.
+
+    Of live ones those whose worst case was written down, which is done where there is a limit.
+    """
+    times = (when[0] * QUARTER_MS, when[1] * QUARTER_MS)
     row: Any = connection.execute(
         """
         SELECT count(*), coalesce(sum(worst_micros), 0), count(*) - count(worst_micros) FROM attempts
         WHERE sent_ms >= ? AND sent_ms < ? AND cost_micros IS NULL AND (outcome IS NULL OR outcome = 'ambiguous'
             OR (outcome = 'answered' AND raw IS NOT NULL AND failure IS NULL))
         """,
-        (when[0] * QUARTER_MS, when[1] * QUARTER_MS),
+        times,
     ).fetchone()
-    return Unsettled(*row)
+    requests, micros, unknown = row
+    # An answer is spent when its chat was last touched, which its beginning does.
+    live: Any = connection.execute(
+        """
+        SELECT count(*), coalesce(sum(m.worst_micros), 0) FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+        WHERE m.state = 'streaming' AND m.worst_micros IS NOT NULL AND c.updated_ms >= ? AND c.updated_ms < ?
+        """,
+        times,
+    ).fetchone()
+    return Unsettled(requests + live[0], micros + live[1], unknown)
 
 
 def first_quarter(connection: Connection) -> int | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from holychat.errors import HolychatError
+from holychat.errors import HolychatError, StoreDamaged, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from holychat.tui.widgets.transcript import Transcript
 
 _LOG = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 1.0
 
 
 def show_changes(transcript: Transcript, first: int, messages: Sequence[Message]) -> bool:
@@ -70,6 +73,20 @@ async def watch_history(chats: ChatService, refresh: Callable[[], Awaitable[None
     """Call `refresh` whenever another process has written, until the service is closed."""
     try:
         async for _ in chats.changes():
-            await refresh()
+            if not await _is_refreshed(refresh):
+                # Who held the history for too long has written by then, or the next change is shown with this one.
+                await asyncio.sleep(_AGAIN_SECONDS)
+                await _is_refreshed(refresh)
     except HolychatError as error:
         _LOG.warning("changes of other processes are no longer shown: %s", error.title)
+
+
+async def _is_refreshed(refresh: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        await refresh()
+    except StoreDamaged:
+        raise
+    except StoreError as error:
+        _LOG.info("changes of other processes cannot be shown now: %s", error.title)
+        return False
+    return True

@@ -68,6 +68,11 @@ async def test_a_process_that_dies_in_mid_stream_loses_nothing_that_was_kept(
     assert question.text == "Tell me a long story"
     assert answer.state is MessageState.INTERRUPTED
     assert answer.text == ("" if how == "SIGKILL before any" else "Once upon a time")
+    # What was told is paid for, whoever died, and nobody said how much it was: an estimate at a price nobody knows.
+    today = services.costs.today()
+    spent = await services.costs.total(today, today)
+    told = how != "SIGKILL before any"
+    assert (spent.requests, spent.unknown, spent.output_tokens > 0, answer.usage.estimated) == (told, told, told, told)
     assert len(loopback.requests) == sent
     assert is_sound(services.database)
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from holychat.domain.chat import ChatOptions, MessageState
@@ -20,6 +21,7 @@ from tests.support.loopback import FOREVER, Loopback, events_reply, sse, stream_
 from tests.support.script import chunk
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from holychat.services import Services
@@ -199,6 +201,36 @@ async def test_two_windows_see_each_other(services: Services, loopback: Loopback
         watching.cancel()
     finally:
         await other.close()
+
+
+async def test_a_window_goes_on_watching_after_a_moment_in_which_nothing_could_be_read(
+    loopback: Loopback, private_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without WAL, as on a network's disk, somebody who writes keeps all others from reading.
+    monkeypatch.setattr("holychat.store.database.on_network_file_system", lambda _: True)
+    monkeypatch.setattr("holychat.store.database._BUSY_MS", 50)
+    services = open_home(private_environment, loopback.base_url)
+    chat = await services.chats.create()
+    heard: list[str] = []
+
+    async def watch(name: str, changes: AsyncIterator[None]) -> None:
+        async for _ in changes:
+            heard.append(name)
+
+    watched = (("chats", services.chats.changes(0.01)), ("jobs", services.jobs.changes(0.01)))
+    watching = [asyncio.create_task(watch(name, changes)) for name, changes in watched]
+    await asyncio.sleep(0.1)
+    other = apsw.Connection(str(services.paths.database))
+    other.execute("BEGIN EXCLUSIVE")
+    await asyncio.sleep(0.5)
+    heard.clear()
+    other.execute("UPDATE chats SET title = 'Tea' WHERE id = ?", (chat.id,))
+    other.execute("COMMIT")
+    other.close()
+    await eventually(lambda: "chats" in heard and "jobs" in heard)
+    for task in watching:
+        task.cancel()
+    await services.close()
 
 
 async def test_an_answer_of_another_living_window_is_left_alone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,31 @@ def test_work_leaves_as_a_file_and_its_answers_come_home_once(shell: BatchShell,
     again = shell.batch("import", str(answers))
     assert again.text == "0 documents done, 3 had an answer already, or are under way here.\n"
     assert {row["name"]: row for row in lines_of(shell.batch("export", "1").text)} == results
+
+
+def test_every_part_of_a_long_document_leaves_with_the_first_file(shell: BatchShell, tmp_path: Path) -> None:
+    # The first one in the order of the input, so that others are read together with it.
+    shell.write(a_book=" ".join(f"{place}. {STARS}" for place in range(1_500)))
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    assert shell.batch("translate", str(shell.documents), "-p", "quota", "--hold", "--to", "French").status == 0
+    shell.batch("export", "1", "--format", "openai", "-o", str(requests))
+    ids = engine(requests, answers)
+    # A file that is made once more has the same requests, none of them twice.
+    assert [row["custom_id"] for row in lines_of(shell.batch("export", "1", "--format", "openai").text)] == ids
+    assert len(set(ids)) == len(ids) > 3 + 5
+    assert shell.batch("import", str(answers)).status == 0
+    # Nothing is left to be asked for: what is joined is joined, and the job can end.
+    assert shell.batch("export", "1", "--format", "openai").text == ""
+    assert shell.jobs()[0]["documents"]["done"] == 4
+
+
+def test_a_reader_of_requests_that_leaves_ends_it_as_it_ends_everything(shell: BatchShell) -> None:
+    hold(shell)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = shell.run("batch", "export", "1", "--format", "openai", stdout=writing)
+    os.close(writing)
+    assert (done.status, done.err) == (141, b"")
 
 
 def test_a_failed_line_is_a_failed_document_and_an_unknown_one_is_named(shell: BatchShell, tmp_path: Path) -> None:

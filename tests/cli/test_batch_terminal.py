@@ -65,6 +65,14 @@ def test_names_and_results_cannot_steer_the_terminal(desk: BatchShell) -> None:
         assert "\u202e" not in text
 
 
+def test_requests_for_another_engine_cannot_steer_the_terminal(desk: BatchShell) -> None:
+    desk.write(evil=f"\x9b31m\u202e {TEA}")
+    assert desk.summarize("--hold").status == 0
+    done = desk.run_in_terminal("batch", "export", "1", "--format", "openai")
+    assert (done.status, "/v1/chat/completions" in done.text) == (0, True)
+    assert not {"\x9b", "\u202e"} & set(done.text)
+
+
 def test_after_a_trial_the_rest_is_sent_when_somebody_says_yes(desk: BatchShell) -> None:
     done = desk.run_in_terminal(
         "batch", "summarize", str(desk.documents), "-p", "offline", "--yes", "--trial", "1", "--wait",

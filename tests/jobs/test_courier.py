@@ -205,6 +205,20 @@ async def test_nobody_there_is_tried_again(database: Database) -> None:
     assert message(database, job_id).last_status is None
 
 
+@pytest.mark.parametrize(
+    "odd", ["https://example..com/", "https://127.0.0.1/\x7f", f"https://127.0.0.1/{'x' * 70_000}"]
+)
+async def test_an_address_that_nobody_can_ask_for_is_given_up_and_holds_up_no_other(
+    database: Database, odd: str
+) -> None:
+    async with receiving() as receiver:
+        first, second = end_a_job(database, odd), end_a_job(database, receiver.url)
+        assert await courier_of(database).deliver_due() == 2
+    assert message(database, first).state is WebhookState.GIVEN_UP
+    assert "no https address" in message(database, first).last_error
+    assert message(database, second).state is WebhookState.DELIVERED
+
+
 @pytest.mark.parametrize("secret", ["", "whsec_short", "not base64 at all!"])
 async def test_without_a_usable_secret_nothing_is_sent_and_no_attempt_is_used_up(
     database: Database, secret: str
@@ -241,6 +255,9 @@ async def test_a_name_that_stands_for_a_forbidden_address_is_refused_when_it_is_
         "https://example.com:0/",
         "https://user:password@example.com/",
         "https://exam ple.com/",
+        "https://example..com/",
+        f"https://{'a' * 64}.com/",
+        "https://example.com/\x7f",
         "https://127.0.0.1/",
         "https://[::1]/",
         "https://[::ffff:127.0.0.1]/",
@@ -252,6 +269,7 @@ async def test_a_name_that_stands_for_a_forbidden_address_is_refused_when_it_is_
         "https://169.254.169.254/latest/meta-data",
         "https://[fd00::1]/",
         "https://[fe80::1]/",
+        "https://[fec0::2]/",
         "https://[::ffff:169.254.169.254]/",
         "https://0.0.0.0/",
         "https://224.0.0.1/",
@@ -277,6 +295,7 @@ def test_no_setting_opens_link_local_addresses(url: str) -> None:
         ("http://127.0.0.1:9/", Reach(loopback=True)),
         ("http://localhost:9/", Reach(loopback=True)),
         ("https://192.168.0.1/", Reach(private=True)),
+        ("https://[fec0::2]/", Reach(private=True)),
     ],
 )
 def test_addresses_that_are_allowed(url: str, reach: Reach) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from holychat.domain.chat import ChatOptions
-from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason, Source, SourceKind
 from holychat.errors import KeyMissing, Outcome, StoreRefused
+from holychat.jobs import commands
 from holychat.jobs.lane import Slot
 from holychat.jobs.ledger_writer import LedgerWriter
 from holychat.providers.openai import OpenAIProvider
@@ -100,6 +103,49 @@ async def test_an_entry_that_breaks_a_rule_is_left_out_and_holds_up_no_other(
         writing.cancel()
         assert told == {first.id: True, second.id: False}
         assert await desk.states(job_id) == [DONE, ItemState.RECEIVED]
+
+
+async def test_a_disk_that_was_full_while_documents_were_listed_holds_up_nothing_afterwards(
+    tmp_path: Path, loopback: Loopback
+) -> None:
+    loopback.chat(echo)
+    records = tmp_path / "records.jsonl"
+    records.write_text("".join(f'{{"text": "{"long " * 1_000}{n}"}}\n' for n in range(100)))
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+
+        def leave_pages(connection: Connection, free: int) -> None:
+            connection.pragma("max_page_count", int(connection.pragma("page_count")) + free)
+
+        await desk.services.database.write(lambda c: leave_pages(c, 4))
+        job_id = await desk.order(tmp_path, sources=(Source(SourceKind.JSONL, str(records)),))
+        paused = await desk.until_state(job_id, JobState.PAUSED)
+        assert paused.pause is PauseReason.STORE
+        await desk.services.database.write(lambda c: leave_pages(c, 1_000_000))
+        await desk.command(lambda c: commands.resume(c, job_id, None, now_ms()))
+        ended = await desk.until_state(job_id, JobState.FINISHED)
+        assert ended.counts.of(DONE) == 100
+
+
+async def test_a_database_that_another_process_holds_for_too_long_ends_nothing_that_is_under_way(
+    tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without WAL, as on a network's disk, somebody who writes keeps all others from reading.
+    monkeypatch.setattr("holychat.store.database.on_network_file_system", lambda _: True)
+    monkeypatch.setattr("holychat.store.database._BUSY_MS", 100)
+    gate = Gate()
+    loopback.chat(gated(gate, "paid for"))
+    async with Desk(tmp_path, loopback.base_url) as desk, desk.engine():
+        job_id = await desk.order(desk.documents("a"))
+        await asyncio.to_thread(gate.wait_reached)
+        other = apsw.Connection(str(desk.window.path))
+        other.execute("BEGIN EXCLUSIVE")
+        await asyncio.sleep(1.0)
+        gate.open()
+        await asyncio.sleep(0.5)
+        other.execute("ROLLBACK")
+        other.close()
+        await desk.until(job_id, lambda job: job.counts.of(DONE) == 1)
+        assert await desk.results(job_id) == ["paid for"]
 
 
 async def test_an_answer_that_came_while_others_were_refused_does_not_hold_up_the_next_one() -> None:

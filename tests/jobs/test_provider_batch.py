@@ -101,6 +101,22 @@ async def test_lines_of_a_batch_that_expired_go_into_the_next_one(server: BatchS
         assert (await desk.job(job_id)).money.spent == 6 * 10
 
 
+async def test_answers_that_the_provider_lost_are_never_paid_for_twice(server: BatchServer, tmp_path: Path) -> None:
+    server.plan = Plan(outcome="expired", refused={"GET /files/ID/content": 1_000})
+    async with BatchDesk(tmp_path, server) as desk:
+        job_id = await desk.order_low(6)
+        async with desk.engine():
+            await wait_until(lambda: "GET /files/ID/content" in server.requests)
+            lost = desk.submissions(job_id)[0].output_file_id
+            del server.files[lost]
+            server.plan = Plan()
+            await desk.until_state(job_id, JobState.FINISHED_WITH_ERRORS)
+        # What the error file says was not done is done by now; of the others nobody knows.
+        states = await desk.states(job_id)
+        assert (states.count(ItemState.DONE), states.count(ItemState.IN_DOUBT)) == (3, 3)
+        assert set(server.answered.values()) == {1}
+
+
 async def test_a_cancelled_job_keeps_what_was_done_and_pays_for_that_alone(server: BatchServer, tmp_path: Path) -> None:
     server.plan = Plan(running=30)
     async with BatchDesk(tmp_path, server) as desk:

@@ -17,10 +17,13 @@ import pytest
 
 from holychat.credentials.secret import checked_secret
 from holychat.domain.jobs import ItemState, JobLimits, JobState, PauseReason
+from holychat.domain.webhooks import WebhookState
 from holychat.jobs import spawn
+from holychat.jobs.courier import Courier
 from holychat.jobs.spawn import ensure_worker
-from holychat.jobs.worker import WorkerLock
-from holychat.store import workers
+from holychat.jobs.worker import Worker, WorkerLock
+from holychat.store import webhooks, workers
+from tests.jobs.desk import Desk
 from tests.jobs.desk_home import DeskHome, end_all_of
 from tests.support.quota_server import QuotaServer
 
@@ -78,6 +81,29 @@ def test_it_works_off_what_there_is_says_so_and_leaves(desk: DeskHome) -> None:
     assert f"Job {job_id} has ended: 5 done" in said
     assert row_of(desk) is None
     assert lock_is_free(desk)
+
+
+def test_a_message_that_nothing_can_sign_keeps_no_worker(desk: DeskHome) -> None:
+    job_id = desk.order(desk.documents(1))
+    desk.database.write_now(lambda c: c.execute("UPDATE jobs SET callback_url = 'https://example.com/hook'"))
+    assert said_by(start(desk))[0] == 0
+    (message,) = desk.database.read_now(lambda c: webhooks.of_job(c, job_id))
+    assert (message.state, message.attempts) == (WebhookState.PENDING, 0)
+    assert "secret" in message.last_error
+
+
+async def test_a_part_of_it_that_fails_is_told_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def deliver(_: Courier) -> int:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(Courier, "deliver_due", deliver)
+    async with Desk(tmp_path, "http://127.0.0.1:9/v1", jobs={"idle_seconds": 0.2}) as desk:
+        lock = WorkerLock(desk.services.paths)
+        assert lock.take(1)
+        await Worker(desk.services, lock).run()
+    assert "nobody thought of this" in caplog.text
 
 
 def test_a_second_worker_leaves_at_once_and_says_why(desk: DeskHome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from datetime import date
@@ -20,7 +21,7 @@ from holychat.paths import Paths
 from holychat.services import open_services
 from holychat.settings import parse_settings
 from tests.chat.tools import ended
-from tests.support.script import events_reply, reply_events
+from tests.support.script import CUT, Gate, events_reply, reply_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +96,42 @@ async def test_a_request_that_could_go_beyond_a_limit_is_not_sent_nor_stored_and
     assert (await ended(await services.chats.send(chat.id, "why?"))).state is MessageState.COMPLETE
     with pytest.raises(LimitReached):
         await services.chats.send(chat.id, "again?")
+    await services.close()
+
+
+async def test_a_reply_that_is_arriving_counts_at_its_worst_for_everybody_until_it_is_there(
+    opened: Callable[[str], Services], loopback: Loopback
+) -> None:
+    services, other = opened(f"{PRICED}[limits]\nday = 0.2\n"), opened(f"{PRICED}[limits]\nday = 0.2\n")
+    gate = Gate()
+    loopback.chat(events_reply([gate, *reply_events(["ok"], usage=(10, 10))]))
+    options = replace(services.chats.default_options(), max_tokens=6_000)  # 0.12 dollars
+    first, second = await services.chats.create(options), await services.chats.create(options)
+    turn = await services.chats.send(first.id, "why?")
+    arriving = asyncio.create_task(ended(turn))
+    with pytest.raises(LimitReached, match="requests under way"):
+        await other.chats.send(second.id, "and why not?")
+    gate.open()
+    assert (await arriving).state is MessageState.COMPLETE
+    replies(loopback, 10, 10)
+    assert (await ended(await other.chats.send(second.id, "and why not?"))).state is MessageState.COMPLETE
+    [day] = await other.costs.limits()
+    assert (day.unsettled.requests, day.spent.micros) == (0, 600)
+    await services.close()
+    await other.close()
+
+
+async def test_an_answer_that_goes_on_is_not_held_by_what_it_could_have_cost_before(
+    opened: Callable[[str], Services], loopback: Loopback
+) -> None:
+    services = opened(f"{PRICED}[limits]\nday = 0.2\n")
+    loopback.chat(events_reply([*reply_events(["begun"], finish=None, usage=None, done=False), CUT]))
+    chat = await services.chats.create(replace(services.chats.default_options(), max_tokens=6_000))
+    answer = await ended(await services.chats.send(chat.id, "why?"))
+    assert answer.state is MessageState.INTERRUPTED
+    replies(loopback, 10, 10)
+    again = await services.chats.continue_reply(chat.id, answer.id)
+    assert (await ended(again)).state is MessageState.COMPLETE
     await services.close()
 
 

@@ -7,11 +7,18 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from holychat.errors import StoreError
+from holychat.tui.elsewhere import watch_history
 from holychat.tui.screens.chats import ChatList, ChatsScreen
+from tests.chat.tools import eventually, open_home
 from tests.support.script import Gate, stream_of
 from tests.tui.driving import driving, gated, settings_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
     from tests.support.loopback import Loopback
 
 TEXT = "Wombats dig long burrows. They sleep in them by day. Nobody has counted all of the burrows."
@@ -77,3 +84,32 @@ async def test_the_open_list_of_chats_follows_and_keeps_its_mark(loopback: Loopb
         await app.until(lambda: len(screen._entries) == 2)
         await app.until(lambda: screen.query_one(ChatList).highlighted == 1)
         assert screen._entries[1].chat.title == "question one"
+
+
+async def test_a_change_that_could_not_be_read_is_shown_later_and_so_are_all_that_follow(
+    loopback: Loopback, private_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holychat.tui.elsewhere._AGAIN_SECONDS", 0.01)
+    services = open_home(private_environment, loopback.base_url)
+    other = open_home(private_environment, loopback.base_url)
+    chat = await services.chats.create()
+    shown: list[str] = []
+    busy = [True, True, False, True, False]
+
+    async def refresh() -> None:
+        title = (await services.chats.get(chat.id)).title
+        if busy and busy.pop(0):
+            raise StoreError("The history database is busy")
+        shown.append(title)
+
+    watching = asyncio.create_task(watch_history(services.chats, refresh))
+    await asyncio.sleep(0.1)
+    await other.chats.rename(chat.id, "Tea")
+    await eventually(lambda: busy == [False, True, False])
+    await other.chats.rename(chat.id, "Sea")
+    await eventually(lambda: shown == ["Sea"])
+    await other.chats.rename(chat.id, "Stars")
+    await eventually(lambda: shown == ["Sea", "Stars"])
+    watching.cancel()
+    await other.close()
+    await services.close()

@@ -59,10 +59,14 @@ class Harvest:
             if not output_id and not error_id:
                 return self._desk.bounds.poll_seconds
         reader = Reader(submission, job, self._desk.provider(submission.provider), self._service, self._desk.costs)
+        lost = False
         for file_id, target in ((output_id, files.output(token)), (error_id, files.errors(token))):
             if file_id and await self._fetch(file_id, target):
                 await self._read(submission, reader, target)
-        await self.settle_all(submission, lambda fates, item: self._left_out(submission, fates, item))
+            elif file_id:
+                # What failed was not billed, so the loss of the answers alone leaves a doubt.
+                lost |= target == files.output(token)
+        await self.settle_all(submission, lambda fates, item: self._left_out(submission, fates, item, lost=lost))
         return None
 
     async def settle_all(self, submission: Submission, decide: Callable[[Fates, UnderWay], None]) -> None:
@@ -102,9 +106,9 @@ class Harvest:
                     fates = await asyncio.to_thread(reader.fates, lines, items)
                     await self._desk.settle(submission, fates)
 
-    def _left_out(self, submission: Submission, fates: Fates, item: UnderWay) -> None:
-        """A line that stands in neither file."""
-        if submission.remote_status == BatchStatus.COMPLETED:
+    def _left_out(self, submission: Submission, fates: Fates, item: UnderWay, *, lost: bool) -> None:
+        """A line that stands in neither file; `lost`: the answers may have had it, and are not there any more."""
+        if submission.remote_status == BatchStatus.COMPLETED or lost:
             self.doubt(submission, fates, item, MISSING)
         elif submission.remote_status == BatchStatus.FAILED:
             fates.failed(item, submission.job_id, _FAILED)
