@@ -6,6 +6,7 @@ What is changed, and why:
   here it is one short message, and the traceback without values goes to the log.
 * line filters: control characters are deleted from everything painted, and NO_COLOR means no colour at all.
 * `notify` runs markup by default; never here.
+* notices pile up until they cover what they tell of; here one takes the place of an older one about the same thing.
 * Alt+Enter arrives as ESC CR from terminals without the extended keyboard protocol; Textual drops the Alt.
 * keys that arrive before a widget has the focus are lost, or overtaken by later ones.
 * an exported COLUMNS keeps the app from following resizes.
@@ -24,6 +25,7 @@ import os
 import select
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
@@ -32,6 +34,7 @@ from textual._compositor import Compositor
 from textual.app import App
 from textual.command import CommandPalette
 from textual.geometry import Region
+from textual.notifications import Notification, Notify
 from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import WorkerError, WorkerFailed
@@ -208,6 +211,13 @@ def terminal_is_gone(descriptor: int) -> bool:
     return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _fd, event in poll.poll(0))
 
 
+@dataclass
+class _Notice(Notification):
+    """A notice that knows what it is about."""
+
+    topic: str = ""
+
+
 class FrameworkApp(App[int]):
     """A Textual app without the habits listed above.
 
@@ -291,11 +301,24 @@ class FrameworkApp(App[int]):
         severity: SeverityLevel = "information",
         timeout: float | None = None,
         markup: bool = False,  # noqa: ARG002
+        topic: str = "",
     ) -> None:
-        """Show a notice: cleaned, short, and never markup, whatever is asked for."""
+        """Show a notice: cleaned, short, and never markup, whatever is asked for.
+
+        It takes the place of an older one on the same topic; without a topic, of one that said the same.
+        """
         text = clean(message)
         text = text if len(text) <= 600 else text[:599] + "…"
-        super().notify(text, title=clean_line(title), severity=severity, timeout=timeout, markup=False)
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        notice = _Notice(text, clean_line(title), severity, seconds, markup=False, topic=topic or text)
+        self.post_message(Notify(notice))
+
+    def _on_notify(self, event: Notify) -> None:
+        """Before Textual's own: make room."""
+        topic = getattr(event.notification, "topic", "")
+        for old in [notice for notice in self._notifications if getattr(notice, "topic", None) == topic]:
+            self._unnotify(old, refresh=False)
+            self.screen.query(f"#--textual-toast-{old.identity}").remove()
 
     def _handle_exception(self, error: Exception) -> None:
         while isinstance(error, WorkerFailed) and isinstance(error.error, Exception):

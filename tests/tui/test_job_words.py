@@ -23,7 +23,8 @@ from holychat.domain.jobs import (
 )
 from holychat.errors import UsageError
 from holychat.jobs.recipes import OFFLINE_KINDS
-from holychat.tui.job_notices import desktop_notification, notice
+from holychat.settings import JobSettings
+from holychat.tui.job_notices import JobNotices, desktop_notification, notice
 from holychat.tui.job_order import FieldProblem, Order, micros_from, order_of, sources_from
 from holychat.tui.job_words import (
     advice,
@@ -155,6 +156,28 @@ def test_a_notification_cannot_be_ended_or_changed_by_a_name() -> None:
     assert sequence.endswith("\x07")
     assert sequence.count("\x1b") == sequence.count("\x07") == 1
     assert desktop_notification("x", {"TMUX": "1"}).startswith("\x1bPtmux;\x1b\x1b]9;")
+
+
+def test_notices_of_jobs_are_one_until_it_goes_and_bells_do_not_run_together() -> None:
+    now = 100.0
+    written: list[str] = []
+    shown: list[tuple[str, bool]] = []
+    notices = JobNotices(JobSettings(), written.append, lambda *notice: shown.append(notice), lambda: now)
+    held = replace(job(JobState.PAUSED, spec=spec("held")), pause=PauseReason.BUDGET)
+    notices.tell(held)
+    for name in "abc":
+        now += 0.3
+        notices.tell(job(JobState.FINISHED, spec=spec(name), counts=counted(done=2)))
+    text, warning = shown[-1]
+    assert [line.split("”")[0] for line in text.split("\n")] == [
+        "“held", "“c", "“b", "And 1 more; the side panel shows all."
+    ]  # fmt: skip
+    assert warning
+    assert [written.count("\a"), len(written)] == [1, 5]
+    now += 20
+    notices.tell(job(JobState.FINISHED, spec=spec("d"), counts=counted(done=2)))
+    assert shown[-1] == ("“d” has ended: 2 done.", False)
+    assert written.count("\a") == 2
 
 
 # The form
