@@ -14,6 +14,7 @@ What is changed, and why:
 * asking a new widget for its size after a scroll keeps all others from hearing that theirs has changed.
 * Enter in the command palette runs what was found for an earlier text, as long as the search for this one goes on.
 * standard error is painted on, though it may lead into a file.
+* the parts of a screen go before its work ends, which may look for them then; nothing says publicly that it is going.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
     from textual._compositor import ReflowResult
+    from textual.dom import DOMNode
     from textual.driver import Driver
     from textual.filter import LineFilter
     from textual.geometry import Size
@@ -216,6 +218,11 @@ class _Notice(Notification):
     """A notice that knows what it is about."""
 
     topic: str = ""
+
+
+def is_leaving(node: DOMNode) -> bool:
+    """Whether a widget or screen is being taken away, or the app ends: parts of it may be gone already."""
+    return node._pruning or node._closing or not node.is_attached  # noqa: SLF001
 
 
 class FrameworkApp(App[int]):
