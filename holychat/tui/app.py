@@ -295,6 +295,7 @@ _MAIN_COMMANDS = (
     ("Rename chat", "Give this chat another title", "rename"),
     ("Export chat", "Write this chat to a Markdown or JSON file", "export"),
     ("Ask again", "Ask for another answer", "retry"),
+    ("Replaced messages", "Read what an edit or another answer took out of this chat", "replaced"),
     ("Ask later", "Ask what is typed in the background; its answer lands in this chat", "ask_later"),
     ("Which road?", "What is typed: live, on the desk, or through the provider's batch service", "roads"),
     ("Editor", "Write in $EDITOR", "edit_in_editor"),
