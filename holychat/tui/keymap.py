@@ -223,6 +223,7 @@ KEYS: tuple[Key, ...] = (
     Key("replaced.older", "left,h", "step(-1)", "older", "The one that was written before", "replaced", True),
     Key("replaced.newer", "right,l", "step(1)", "newer", "The one that was written after", "replaced", True),
     Key("replaced.copy", "y", "copy", "copy", "Copy it", "replaced", True),
+    Key("replaced.save", "s", "save", "save", "Save it to a file", "replaced", True),
     Key("dialog.close", "escape", "close", "close", "Close without changing anything", "dialog", True),
 )
 

@@ -36,6 +36,11 @@ async def test_what_was_replaced_is_read_one_after_another_and_copied(loopback: 
         await app.shows("The first answer")
         await app.press("left", "y")
         await app.notified("Copied")
+        await app.press("s")
+        await app.screen("SaveToFileScreen")
+        await app.shows("The-first-answer.md")
+        await app.press("escape")
+        await app.screen("ReplacedScreen")
         await app.press("escape")
         await app.screen("ChatScreen")
 

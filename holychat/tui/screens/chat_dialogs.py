@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holychat.domain.chat import Chat
+    from holychat.domain.chat import Chat, Message
     from holychat.tui.screens.chats import Chosen, ChosenResult
+    from holychat.tui.widgets.conversation_pane import Deed
     from holychat.tui.widgets.transcript import Transcript
 
 
@@ -75,8 +76,12 @@ class ChatDialogs(ChatBase):
             self.say("Nothing was replaced in this chat.")
             return
         from holychat.tui.screens.replaced import ReplacedScreen
+        from holychat.tui.widgets.conversation_pane import ConversationPane
 
-        self.app.push_screen(ReplacedScreen(messages, message_id, self.copy))
+        def act(deed: Deed, message: Message) -> None:
+            self.post_message(ConversationPane.Act(deed, message))
+
+        self.app.push_screen(ReplacedScreen(messages, message_id, act))
 
     def open_job(self, job_id: int, item_id: int | None = None) -> None:
         """Show a job, at one of its documents where that is given."""

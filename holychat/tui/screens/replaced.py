@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from holychat.domain.chat import Message
+    from holychat.tui.widgets.conversation_pane import Deed
 
 
 class ReplacedScreen(ReadingScreen):
@@ -28,17 +29,19 @@ class ReplacedScreen(ReadingScreen):
     Args:
         messages: What was replaced in a chat; at least one message.
         message_id: Which of them is shown first; None for the newest.
-        copy: Copies a text and says how it went.
+        act: Does something with a message, as where it stood before.
     """
 
     BINDINGS: ClassVar = bindings("replaced")
 
-    def __init__(self, messages: Sequence[Message], message_id: int | None, copy: Callable[[str], None]) -> None:
+    def __init__(
+        self, messages: Sequence[Message], message_id: int | None, act: Callable[[Deed, Message], object]
+    ) -> None:
         super().__init__()
         self._messages = messages
         found = (at for at, message in enumerate(messages) if message.id == message_id)
         self._at = next(found, len(messages) - 1)
-        self._copy = copy
+        self._act = act
 
     def head(self) -> list[Widget]:
         """Which one it is."""
@@ -64,4 +67,8 @@ class ReplacedScreen(ReadingScreen):
 
     def action_copy(self) -> None:
         """Copy the text."""
-        self._copy(self._messages[self._at].text)
+        self._act("copy", self._messages[self._at])
+
+    def action_save(self) -> None:
+        """Save the text to a file."""
+        self._act("save", self._messages[self._at])
