@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from holychat.cli.batch_words import progress_words
 from holychat.domain.jobs import (
     Counts,
     ItemState,
@@ -65,6 +66,12 @@ def test_counts_name_what_went_wrong_and_say_when_more_are_being_found() -> None
     assert [text for text, _ in ended] == ["3 of 10 done", "1 skipped", "6 cancelled"]
 
 
+def test_the_progress_in_a_shell_says_what_is_unknown() -> None:
+    unknown = job(counts=counted(done=1, pending=1), money=Money(unknown=1))
+    assert progress_words(unknown, NOW)[-1] == "price unknown"
+    assert progress_words(replace(unknown, money=Money(spent=10_000)), NOW)[-1] == "$0.01"
+
+
 def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
     eta = (NOW + 6 * 60_000, NOW + 9 * 60_000)
     assert pace_words(job(progress=Progress(rate_per_minute=62.4, eta_ms=eta)), NOW) == "62/min · 6–9 min left"
@@ -74,6 +81,8 @@ def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
     assert pace_words(job(), NOW) == "waiting for the first answer"
     begun = Counts({ItemState.DONE: 3, ItemState.PENDING: 4})
     assert pace_words(job(counts=begun), NOW) == "finding out how fast it goes"
+    assert pace_words(job(counts=counted(done=7)), NOW) == "writing the results"
+    assert pace_words(job(counts=counted(done=7), listed=False), NOW) == "finding out how fast it goes"
 
 
 @pytest.mark.parametrize(
