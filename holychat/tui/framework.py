@@ -252,9 +252,9 @@ class FrameworkApp(App[int]):
         await super().on_event(event)
 
     def action_command_palette(self) -> None:
-        """Open the command palette."""
+        """Open the command palette, without the id of Textual's: an older one with it may be on its way out."""
         if not isinstance(self.screen, PatientPalette):
-            self.push_screen(PatientPalette(id="--command-palette"))
+            self.push_screen(PatientPalette())
 
     def before_typing(self, event: events.Key | events.Paste) -> None:
         """Hook: a key or a paste is about to go to the widget that has the focus."""
