@@ -13,6 +13,7 @@ What is changed, and why:
 * every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
 * asking a new widget for its size after a scroll keeps all others from hearing that theirs has changed.
 * Enter in the command palette runs what was found for an earlier text, as long as the search for this one goes on.
+* a page up or down in a list of which no line can be seen, as it is new or the window low, is a KeyError.
 * standard error is painted on, though it may lead into a file.
 * the parts of a screen go before its work ends, which may look for them then; nothing says publicly that it is going.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
@@ -28,7 +29,7 @@ import sys
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from textual import _ansi_sequences, events, on
 from textual._compositor import Compositor
@@ -37,7 +38,7 @@ from textual.command import CommandPalette
 from textual.geometry import Region
 from textual.notifications import Notification, Notify
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 from textual.worker import WorkerError, WorkerFailed
 
 from holychat.text import clean, clean_line
@@ -195,6 +196,14 @@ class FrameworkScreen(Screen[None]):
         self._compositor = TightCompositor()
 
 
+class SteadyList(OptionList):
+    """A list that stays where it is while there is no page to go by."""
+
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        if self.scrollable_content_region:
+            super()._move_page(direction)
+
+
 class PatientPalette(CommandPalette):
     """A command palette whose Enter waits for what is found for the text that is seen."""
 
@@ -204,6 +213,10 @@ class PatientPalette(CommandPalette):
         for search in searches:
             with suppress(WorkerError):  # one for an earlier text was given up
                 await search.wait()
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(OptionList).scrollable_content_region or not action.startswith("page"):
+            super()._action_command_list(action)
 
 
 def terminal_is_gone(descriptor: int) -> bool:
