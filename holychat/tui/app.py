@@ -194,7 +194,8 @@ class HolychatApp(FrameworkApp):
 
     def _jobs_changed(self, jobs: Sequence[Job]) -> None:
         for screen in self.screen_stack:
-            if (show := getattr(screen, "jobs_changed", None)) is not None:
+            # One that is being opened reads them when it is there.
+            if (show := getattr(screen, "jobs_changed", None)) is not None and screen.is_mounted:
                 show(jobs)
 
     def _notices_of_jobs(self) -> JobNotices:

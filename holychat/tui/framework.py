@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 from textual import _ansi_sequences, events, on
 from textual._compositor import Compositor
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
 from textual.geometry import Region
 from textual.notifications import Notification, Notify
@@ -42,6 +43,7 @@ from textual.widgets import Input, OptionList
 from textual.worker import WorkerError, WorkerFailed
 
 from holychat.text import clean, clean_line
+from holychat.tui.leaving import can_be_left
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ class SteadyList(OptionList):
 
 
 class PatientPalette(CommandPalette):
-    """A command palette whose Enter waits for what is found for the text that is seen."""
+    """A command palette whose Enter waits for what is found for the text that is seen, and counts once."""
 
     @on(Input.Submitted)
     async def _wait_for_what_is_found(self) -> None:
@@ -213,6 +215,10 @@ class PatientPalette(CommandPalette):
         for search in searches:
             with suppress(WorkerError):  # one for an earlier text was given up
                 await search.wait()
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Leave the screen with an answer, once."""
+        return super().dismiss(result) if can_be_left(self) else AwaitComplete()
 
     def _action_command_list(self, action: str) -> None:
         if self.query_one(OptionList).scrollable_content_region or not action.startswith("page"):
@@ -282,6 +288,9 @@ class FrameworkApp(App[int]):
         self.call_after_refresh(self.call_later, self.release_early_keys)
 
     def _held_back(self, event: events.Key | events.Paste) -> bool:
+        if self._early_keys is None and not self.screen.is_mounted:
+            self.hold_keys()  # it was opened just now, and what it consists of is on its way
+            self.release_keys_soon()
         if self._early_keys is not None:
             self._early_keys.append(event)
         return self._early_keys is not None
