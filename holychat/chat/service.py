@@ -73,8 +73,7 @@ class ChatService:
         Raises:
             StoreError: It cannot be stored.
         """
-        wanted = options or self.default_options()
-        return await self._database.write(lambda c: chats.create(c, wanted, _now_ms()))
+        return await self._database.write(lambda c: chats.create(c, options or self.default_options(), _now_ms()))
 
     async def get(self, chat_id: int) -> Chat:
         """The chat with this number.
@@ -114,8 +113,7 @@ class ChatService:
         Raises:
             UsageError: There is no such chat.
         """
-        turn = self._turns.live(chat_id)
-        if turn is not None:
+        if (turn := self._turns.live(chat_id)) is not None:
             await turn.interrupt()
         return await self._database.write(lambda c: _deleted(c, chat_id))
 
@@ -150,8 +148,11 @@ class ChatService:
         Raises:
             UsageError: There is none.
         """
-        found = await self._database.read(lambda c: messages.get(c, message_id))
-        return self._turns.as_they_are_now([found])[0]
+        return self._turns.as_they_are_now([await self._database.read(lambda c: messages.get(c, message_id))])[0]
+
+    async def replaced(self, chat_id: int) -> Messages:
+        """What an edit or another answer took out of the conversation, in the order in which it was written."""
+        return self._turns.as_they_are_now(await self._database.read(lambda c: messages.replaced(c, chat_id)))
 
     async def position_of(self, message_id: int) -> int | None:
         """The 0-based place of a message in its conversation; None for a replaced or deleted one."""

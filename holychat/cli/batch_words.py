@@ -68,7 +68,8 @@ def progress_words(job: Job, now_ms: int) -> list[str]:
         pieces.append(state_words(job)[0])
     elif job.state not in ENDED_JOBS:
         pieces += pace_words(job, now_ms).split(" · ")
-    return [*(clean_line(piece) for piece in pieces), cost_words(job)]
+    cost = cost_words(job)
+    return [*(clean_line(piece) for piece in pieces), f"price {cost}" if cost.startswith(UNKNOWN) else cost]
 
 
 def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:

@@ -162,9 +162,14 @@ def _from_first_spent(days: list[Share]) -> list[Share]:
 
 
 def _totals(asked: _Asked) -> Iterator[str]:
-    yield _total_line("Today", asked.spent_today)
-    whole_month = asked.first.day == 1 and asked.last == asked.today and asked.first.month == asked.today.month
-    yield _total_line("This month" if whole_month else f"{asked.first} to {asked.last}", asked.spent)
+    whole_month = (asked.first, asked.last) == (asked.today.replace(day=1), asked.today)
+    rows = {
+        "Today": asked.spent_today,
+        "This month" if whole_month else f"{asked.first} to {asked.last}": asked.spent,
+    }
+    width = max(len(name) for name in rows)
+    for name, spent in rows.items():
+        yield f"{name:<{width}}  {_total_words(spent)}"
 
 
 def _warnings(asked: _Asked) -> Iterator[str]:
@@ -177,11 +182,11 @@ def _warnings(asked: _Asked) -> Iterator[str]:
         yield f"Under way or in doubt: {requests}, {worst_words(asked.unsettled)}."
 
 
-def _total_line(name: str, spent: Spent) -> str:
+def _total_words(spent: Spent) -> str:
     requests = f"{spent.requests:,} {'request' if spent.requests == 1 else 'requests'}"
     tokens = f"{spent.input_tokens:,} tokens in, {spent.output_tokens:,} out" if spent.requests else ""
     parts = [part for part in (requests, tokens, _doubts(spent)) if part]
-    return f"{name:<12}{_cost(spent)}  {'; '.join(parts)}"
+    return f"{_cost(spent)}  {'; '.join(parts)}"
 
 
 def _doubts(spent: Spent) -> str:

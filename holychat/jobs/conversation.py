@@ -26,6 +26,9 @@ _LONGEST_FILE = 4 * 1024 * 1024
 def open_as_chat(connection: Connection, detail: ItemDetail, now_ms: int) -> Chat:
     """A new chat: the document as a file, what was asked, and the answer.
 
+    It goes on with the model that was asked for. What the provider calls the model that answered may be no name that it
+    takes, or one of a version without a known price; that name stays with the answer.
+
     What the answer cost is counted with its job, and so not again with the message.
 
     Raises:
@@ -37,12 +40,13 @@ def open_as_chat(connection: Connection, detail: ItemDetail, now_ms: int) -> Cha
         raise UsageError(f"{clean_line(item.document.name)} has no answer yet", "Open it when it is done.")
     job = jobs.get(connection, item.job_id)
     recipe = job.spec.recipe
-    options = ChatOptions(job.spec.provider, item.model or job.spec.model, recipe.system, recipe.temperature)
+    question, files, model = _ready_made(detail) if recipe.kind is Kind.REQUESTS else (*_asked(recipe, detail), "")
+    options = ChatOptions(job.spec.provider, model or job.spec.model, recipe.system, recipe.temperature)
     chat = chats.create(connection, options, now_ms)
-    question, files = _ready_made(detail) if recipe.kind is Kind.REQUESTS else _asked(recipe, detail)
     messages.add_question(connection, chat.id, question, files, now_ms)
     owner = f"item-{item.id}"
-    reply = messages.start_reply(connection, chat.id, NewReply(owner, job.spec.provider, options.model, now_ms))
+    answered_by = item.model or options.model
+    reply = messages.start_reply(connection, chat.id, NewReply(owner, job.spec.provider, answered_by, now_ms))
     whole = detail.result is not None
     state = MessageState.COMPLETE if whole else MessageState.INTERRUPTED
     messages.finish_reply(connection, replace(reply, state=state, parts=(TextPart(answer),)), owner)
@@ -104,8 +108,10 @@ def _asked(recipe: Recipe, detail: ItemDetail) -> tuple[str, list[FileText]]:
     return question, [FileText(part, text)]
 
 
-def _ready_made(detail: ItemDetail) -> tuple[str, list[FileText]]:
+def _ready_made(detail: ItemDetail) -> tuple[str, list[FileText], str]:
+    """What was asked, its files, and the model of the request; "" where that is the job's."""
     from holychat.jobs import requests
 
     request = requests.body_request(detail.source or "{}")
-    return "\n\n".join(message.text for message in request.messages if message.role is Role.USER), []
+    asked = "\n\n".join(message.text for message in request.messages if message.role is Role.USER)
+    return asked, [], request.model

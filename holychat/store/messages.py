@@ -79,6 +79,11 @@ def everything(connection: Connection, chat_id: int) -> list[Message]:
     return _select(connection, "chat_id = ? ORDER BY seq", (chat_id,))
 
 
+def replaced(connection: Connection, chat_id: int) -> list[Message]:
+    """What has left the conversation, in the order in which it was written."""
+    return _select(connection, "chat_id = ? AND position IS NULL ORDER BY seq", (chat_id,))
+
+
 def count(connection: Connection, chat_id: int) -> int:
     """How many messages the conversation has."""
     row = connection.execute("SELECT coalesce(max(position) + 1, 0) FROM messages WHERE chat_id = ?", (chat_id,)).get

@@ -16,7 +16,7 @@ from holychat.runner import run
 from holychat.tui.desk import Desk
 from holychat.tui.elsewhere import watch_history
 from holychat.tui.framework import FrameworkApp, teach_alt_enter, terminal_driver
-from holychat.tui.job_notices import announce
+from holychat.tui.job_notices import NOTICE_SECONDS, JobNotices
 from holychat.tui.keymap import bindings, check_keymap, key_label, keys_in_force
 from holychat.tui.lifecycle import Lifecycle
 from holychat.tui.screens.chat import ChatScreen
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.driver import Driver
     from textual.events import Key, Paste
+    from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
     from holychat.domain.jobs import Job
@@ -158,7 +159,7 @@ class HolychatApp(FrameworkApp):
         self.is_ready = True
         chats = self.services.chats
         self._watching = self._lasting(watch_history(chats, self.main.history_changed), "watch history")
-        self._desk = Desk(jobs, self._jobs_changed, self._job_told)
+        self._desk = Desk(jobs, self._jobs_changed, self._notices_of_jobs().tell)
         self._desk_running = self._lasting(self._desk.run(), "watch jobs")
         await self._warm()
 
@@ -200,18 +201,20 @@ class HolychatApp(FrameworkApp):
 
     def _jobs_changed(self, jobs: Sequence[Job]) -> None:
         for screen in self.screen_stack:
-            if (show := getattr(screen, "jobs_changed", None)) is not None:
+            # One that is being opened reads them when it is there.
+            if (show := getattr(screen, "jobs_changed", None)) is not None and screen.is_mounted:
                 show(jobs)
 
-    def _job_told(self, job: Job) -> None:
+    def _notices_of_jobs(self) -> JobNotices:
         def write(sequence: str) -> None:
             if self._driver is not None:
                 self._driver.write(sequence)
 
         def toast(text: str, warning: bool) -> None:
-            self.notify(text, severity="warning" if warning else "information", timeout=10)
+            severity: SeverityLevel = "warning" if warning else "information"
+            self.notify(text, severity=severity, timeout=NOTICE_SECONDS, topic="jobs")
 
-        announce(job, self.settings.jobs, write, toast)
+        return JobNotices(self.settings.jobs, write, toast)
 
     # The way out
 
@@ -300,6 +303,7 @@ _MAIN_COMMANDS = (
     ("Rename chat", "Give this chat another title", "rename"),
     ("Export chat", "Write this chat to a Markdown or JSON file", "export"),
     ("Ask again", "Ask for another answer", "retry"),
+    ("Replaced messages", "Read what an edit or another answer took out of this chat", "replaced"),
     ("Ask later", "Ask what is typed in the background; its answer lands in this chat", "ask_later"),
     ("Which road?", "What is typed: live, on the desk, or through the provider's batch service", "roads"),
     ("Editor", "Write in $EDITOR", "edit_in_editor"),

@@ -6,13 +6,16 @@ What is changed, and why:
   here it is one short message, and the traceback without values goes to the log.
 * line filters: control characters are deleted from everything painted, and NO_COLOR means no colour at all.
 * `notify` runs markup by default; never here.
+* notices pile up until they cover what they tell of; here one takes the place of an older one about the same thing.
 * Alt+Enter arrives as ESC CR from terminals without the extended keyboard protocol; Textual drops the Alt.
 * keys that arrive before a widget has the focus are lost, or overtaken by later ones.
 * an exported COLUMNS keeps the app from following resizes.
 * every widget whose parent touches what is to be painted is rendered, whether anything of it can be seen or not.
 * asking a new widget for its size after a scroll keeps all others from hearing that theirs has changed.
 * Enter in the command palette runs what was found for an earlier text, as long as the search for this one goes on.
+* a page up or down in a list of which no line can be seen, as it is new or the window low, is a KeyError.
 * standard error is painted on, though it may lead into a file.
+* the parts of a screen go before its work ends, which may look for them then; nothing says publicly that it is going.
 * a terminal that went away makes the thread that writes to it die, and then its full queue blocks the loop for ever.
 """
 
@@ -24,19 +27,23 @@ import os
 import select
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from textual import _ansi_sequences, events, on
 from textual._compositor import Compositor
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
 from textual.geometry import Region
+from textual.notifications import Notification, Notify
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 from textual.worker import WorkerError, WorkerFailed
 
 from holychat.text import clean, clean_line
+from holychat.tui.leaving import can_be_left
 from holychat.tui.line_filter import NoColourFilter, UntrustedTextFilter
 
 if TYPE_CHECKING:
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
     from textual._compositor import ReflowResult
+    from textual.dom import DOMNode
     from textual.driver import Driver
     from textual.filter import LineFilter
     from textual.geometry import Size
@@ -190,8 +198,16 @@ class FrameworkScreen(Screen[None]):
         self._compositor = TightCompositor()
 
 
+class SteadyList(OptionList):
+    """A list that stays where it is while there is no page to go by."""
+
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        if self.scrollable_content_region:
+            super()._move_page(direction)
+
+
 class PatientPalette(CommandPalette):
-    """A command palette whose Enter waits for what is found for the text that is seen."""
+    """A command palette whose Enter waits for what is found for the text that is seen, and counts once."""
 
     @on(Input.Submitted)
     async def _wait_for_what_is_found(self) -> None:
@@ -200,12 +216,32 @@ class PatientPalette(CommandPalette):
             with suppress(WorkerError):  # one for an earlier text was given up
                 await search.wait()
 
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Leave the screen with an answer, once."""
+        return super().dismiss(result) if can_be_left(self) else AwaitComplete()
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(OptionList).scrollable_content_region or not action.startswith("page"):
+            super()._action_command_list(action)
+
 
 def terminal_is_gone(descriptor: int) -> bool:
     """Whether the other side of a terminal was closed."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _fd, event in poll.poll(0))
+
+
+@dataclass
+class _Notice(Notification):
+    """A notice that knows what it is about."""
+
+    topic: str = ""
+
+
+def is_leaving(node: DOMNode) -> bool:
+    """Whether a widget or screen is being taken away, or the app ends: parts of it may be gone already."""
+    return node._pruning or node._closing or not node.is_attached  # noqa: SLF001
 
 
 class FrameworkApp(App[int]):
@@ -235,9 +271,9 @@ class FrameworkApp(App[int]):
         await super().on_event(event)
 
     def action_command_palette(self) -> None:
-        """Open the command palette."""
+        """Open the command palette, without the id of Textual's: an older one with it may be on its way out."""
         if not isinstance(self.screen, PatientPalette):
-            self.push_screen(PatientPalette(id="--command-palette"))
+            self.push_screen(PatientPalette())
 
     def before_typing(self, event: events.Key | events.Paste) -> None:
         """Hook: a key or a paste is about to go to the widget that has the focus."""
@@ -252,6 +288,9 @@ class FrameworkApp(App[int]):
         self.call_after_refresh(self.call_later, self.release_early_keys)
 
     def _held_back(self, event: events.Key | events.Paste) -> bool:
+        if self._early_keys is None and not self.screen.is_mounted:
+            self.hold_keys()  # it was opened just now, and what it consists of is on its way
+            self.release_keys_soon()
         if self._early_keys is not None:
             self._early_keys.append(event)
         return self._early_keys is not None
@@ -291,11 +330,24 @@ class FrameworkApp(App[int]):
         severity: SeverityLevel = "information",
         timeout: float | None = None,
         markup: bool = False,  # noqa: ARG002
+        topic: str = "",
     ) -> None:
-        """Show a notice: cleaned, short, and never markup, whatever is asked for."""
+        """Show a notice: cleaned, short, and never markup, whatever is asked for.
+
+        It takes the place of an older one on the same topic; without a topic, of one that said the same.
+        """
         text = clean(message)
         text = text if len(text) <= 600 else text[:599] + "…"
-        super().notify(text, title=clean_line(title), severity=severity, timeout=timeout, markup=False)
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        notice = _Notice(text, clean_line(title), severity, seconds, markup=False, topic=topic or text)
+        self.post_message(Notify(notice))
+
+    def _on_notify(self, event: Notify) -> None:
+        """Before Textual's own: make room."""
+        topic = getattr(event.notification, "topic", "")
+        for old in [notice for notice in self._notifications if getattr(notice, "topic", None) == topic]:
+            self._unnotify(old, refresh=False)
+            self.screen.query(f"#--textual-toast-{old.identity}").remove()
 
     def _handle_exception(self, error: Exception) -> None:
         while isinstance(error, WorkerFailed) and isinstance(error.error, Exception):

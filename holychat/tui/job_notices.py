@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from typing import TYPE_CHECKING
 
 from holychat.domain.jobs import ItemState, JobState
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from holychat.settings import JobSettings
 
 BELL = "\a"
+NOTICE_SECONDS = 10.0
+"""How long a notice in the window stays."""
+_QUIET_SECONDS = 1.0
+"""Between two bells at least."""
+_MOST_LINES = 3
+"""Jobs that one notice tells of by name."""
 _LONGEST = 160
 
 
@@ -46,21 +54,51 @@ def desktop_notification(text: str, environ: Mapping[str, str] = os.environ) -> 
     return sequence
 
 
-def announce(
-    job: Job, settings: JobSettings, write: Callable[[str], object], toast: Callable[[str, bool], object]
-) -> None:
-    """Tell by every way that is switched on.
+class JobNotices:
+    """Tells of jobs by every way that is switched on.
+
+    Jobs that end while an older notice is still there share one with it: ten of them must not cover the window, and
+    nobody needs ten bells within a second.
 
     Args:
-        job: What has ended or paused.
         settings: Which ways are on.
         write: Writes a sequence to the terminal.
-        toast: Shows a notice; the second argument says whether it is a warning.
+        toast: Shows a notice instead of the one before; the second argument says whether it is a warning.
+        now: Seconds of a clock.
     """
-    text, warning = notice(job)
-    if settings.notify_osc9:
-        write(desktop_notification(text))
-    if settings.notify_bell:
-        write(BELL)
-    if settings.notify_toast:
-        toast(text, warning)
+
+    def __init__(
+        self,
+        settings: JobSettings,
+        write: Callable[[str], object],
+        toast: Callable[[str, bool], object],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._write = write
+        self._toast = toast
+        self._now = now
+        self._shown: list[tuple[float, str, bool]] = []
+        self._rang = -math.inf
+
+    def tell(self, job: Job) -> None:
+        """A job has ended or paused."""
+        text, warning = notice(job)
+        now = self._now()
+        if self._settings.notify_osc9:
+            self._write(desktop_notification(text))
+        if self._settings.notify_bell and now - self._rang >= _QUIET_SECONDS:
+            self._write(BELL)
+            self._rang = now
+        self._shown = [told for told in self._shown if now - told[0] < NOTICE_SECONDS]
+        self._shown.append((now, text, warning))
+        if self._settings.notify_toast:
+            self._toast(*self._together())
+
+    def _together(self) -> tuple[str, bool]:
+        """What is told at the moment: first what somebody should look at, and what is newest."""
+        lines = [text for _, text, _ in sorted(self._shown, key=lambda told: (not told[2], -told[0]))]
+        more = len(lines) - _MOST_LINES
+        if more > 0:
+            lines = [*lines[:_MOST_LINES], f"And {more} more; the side panel shows all."]
+        return "\n".join(lines), any(warning for _, _, warning in self._shown)

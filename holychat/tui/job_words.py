@@ -162,6 +162,8 @@ def pace_words(job: Job, now_ms: int) -> str:
     if progress.eta_ms is not None:
         early, late = progress.eta_ms
         pieces.append(f"{range_words((early - now_ms) / 1000, (late - now_ms) / 1000)} left")
+    if not pieces and job.listed and job.counts.total and job.counts.ended == job.counts.total:
+        return "writing the results"  # the state says so in a moment
     if not pieces:
         return "finding out how fast it goes" if job.counts.ended else "waiting for the first answer"
     return " · ".join(pieces)

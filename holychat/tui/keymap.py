@@ -35,6 +35,7 @@ Scope: TypeAlias = Literal[
     "job",
     "folders",
     "costs",
+    "replaced",
     "dialog",
 ]
 
@@ -51,6 +52,7 @@ SCOPE_TITLES: dict[Scope, str] = {
     "job": "In a job",
     "folders": "In the tree of folders",
     "costs": "In the costs",
+    "replaced": "In what was replaced",
     "dialog": "In a dialog",
 }
 
@@ -139,6 +141,7 @@ KEYS: tuple[Key, ...] = (
     Key("messages.fold", "enter", "fold", "reasoning", "Fold or unfold the reasoning", "messages"),
     Key("messages.leave", "tab", "leave", "write", "Back to writing (also Esc, or just type)", "messages"),
     Key("messages.save", "s", "save", "save", "Save the message to a file", "messages", True),
+    Key("messages.replaced", "v", "screen.replaced", "replaced", "Read what was replaced in this chat", "messages"),
     Key("messages.first", "g,home", "first", "first", "First message", "messages"),
     Key("messages.last", "G,end", "last", "last", "Last message", "messages"),
     Key("messages.page_up", "pageup", "page(-1)", "page up", "Scroll a page up", "messages"),
@@ -217,6 +220,10 @@ KEYS: tuple[Key, ...] = (
     Key("costs.later", "right,l", "day(1)", "later", "The day after", "costs", True),
     Key("costs.month_before", "pageup,p", "month(-1)", "month before", "The month before", "costs", True),
     Key("costs.month_after", "pagedown,n", "month(1)", "month after", "The month after", "costs", True),
+    Key("replaced.older", "left,h", "step(-1)", "older", "The one that was written before", "replaced", True),
+    Key("replaced.newer", "right,l", "step(1)", "newer", "The one that was written after", "replaced", True),
+    Key("replaced.copy", "y", "copy", "copy", "Copy it", "replaced", True),
+    Key("replaced.save", "s", "save", "save", "Save it to a file", "replaced", True),
     Key("dialog.close", "escape", "close", "close", "Close without changing anything", "dialog", True),
 )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from holychat.chat.later import Asked
     from holychat.domain.chat import Later
 
-_NOW = "↑ then r asks now."
+_NOW = "Alt+↑ then r asks now."
 
 
 def waiting_words(later: Later) -> str:

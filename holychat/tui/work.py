@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
+from textual.app import ScreenStackError
+from textual.css.query import NoMatches
+from textual.dom import NoScreen
+
+from holychat.tui.framework import is_leaving
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -20,7 +26,7 @@ def start_work(
     A coroutine function and its arguments, not a coroutine: one that is dropped before it began would never be awaited.
 
     Args:
-        node: What it is for; the work ends with it.
+        node: What it is for; the work ends with it, also where it finds what it wanted to change gone by then.
         group: Name of the work, or "" for work that is never dropped.
         deed: What to do.
         *args: For the deed.
@@ -28,7 +34,12 @@ def start_work(
     """
 
     async def work() -> None:
-        await deed(*args, **kwargs)
+        try:
+            await deed(*args, **kwargs)
+        except (NoMatches, NoScreen, ScreenStackError):
+            # Textual takes the parts of a screen away before it ends the screen's work.
+            if not is_leaving(node):
+                raise
 
     # Textual's type of work is a union that mypy cannot solve for a method.
     node.run_worker(cast("Any", work), group=group or "default", exclusive=bool(group))

@@ -29,6 +29,7 @@ async def test_regenerating_replaces_the_answer_and_deletes_nothing(services: Se
     assert await texts(services, chat_id) == ["one", "1", "two", "II"]
     assert [m.text for m in provider.requests[0].messages] == ["one", "1", "two"]
     assert (await services.chats.message(found[3].id)).replaced
+    assert [message.text for message in await services.chats.replaced(chat_id)] == ["2"]
     assert (await services.chats.get(chat_id)).message_count == 4
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,6 +75,19 @@ def test_days_can_be_chosen(connected: Shell, loopback: Loopback) -> None:
     for wrong in (("--since", "2020-02-30"), ("--since", "soon"), ("--since", "today", "--until", "yesterday")):
         done = connected.run("cost", *wrong)
         assert (done.status, done.out) == (ExitCode.USAGE, b"")
+
+
+def test_the_days_that_were_chosen_stand_apart_from_what_was_spent_in_them(
+    connected: Shell, loopback: Loopback
+) -> None:
+    ask(connected, loopback, "-m", "gpt-4.1")
+    today = datetime.now().astimezone().date()
+    a_year_ago = today.replace(year=today.year - 1, day=1)
+    first, second = connected.run("cost", "--since", str(a_year_ago)).text.splitlines()[:2]
+    assert second.startswith(f"{a_year_ago} to {today}  $0.60")
+    assert first.index("$0.60") == second.index("$0.60")
+    first, second = connected.run("cost").text.splitlines()[:2]
+    assert (first[:17], second[:17]) == ("Today       $0.60", "This month  $0.60")
 
 
 def test_nothing_spent_is_said(shell: Shell) -> None:

@@ -43,6 +43,24 @@ async def test_keys_that_arrive_in_one_burst_are_taken_in_their_order(loopback: 
         await app.until(lambda: asked_texts(loopback) == ["ac"])
 
 
+async def test_what_a_cut_short_reply_says_to_press_works_beside_a_draft(loopback: Loopback) -> None:
+    loopback.chat(gated(Gate(), ["half "]), stream_of("and the rest"))
+    async with driving(settings_for(loopback)) as app:
+        await app.send("Go")
+        await app.shows("half")
+        await app.press("escape")
+        await app.shows("Stopped.")
+        await app.type("a draft")
+        note = next(line for line in app.lines() if "Stopped." in line)
+        there, then = note.split("kept. ")[1].split(" continues")[0].split(" then ")
+        await app.press({"↑": "up", "Alt+↑": "alt+up"}[there])
+        await app.pilot.pause()
+        await app.press(then)
+        await app.until(lambda: len(loopback.requests) == 2 or app.composer != "a draft")
+        assert app.composer == "a draft"
+        await app.shows("and the rest")
+
+
 async def test_escape_stops_the_reply_and_keeps_its_text(loopback: Loopback) -> None:
     loopback.chat(gated(Gate(), ["kept ", "words"]))
     async with driving(settings_for(loopback)) as app:

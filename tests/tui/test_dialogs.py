@@ -166,6 +166,17 @@ async def test_help_shows_the_keys_in_force() -> None:
         await app.screen("ChatScreen")
 
 
+async def test_a_palette_opens_while_the_one_before_is_still_going() -> None:
+    async with driving(settings_for()) as app:
+        app.app.action_command_palette()
+        await app.screen("PatientPalette")
+        app.app.pop_screen()
+        app.app.action_command_palette()
+        await app.screen("PatientPalette")
+        await app.type("replaced")
+        await app.shows("Replaced messages")
+
+
 async def test_the_palette_runs_commands_and_finds_chats(loopback: Loopback) -> None:
     loopback.chat(stream_of("the answer"))
     async with driving(settings_for(loopback)) as app:

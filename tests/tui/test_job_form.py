@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,17 +12,19 @@ from textual.events import Key
 from holychat.domain.jobs import JobState, Kind, Priority, Recipe
 from holychat.errors import UsageError
 from holychat.settings import ProviderSettings
+from holychat.tui.completion import file_choices
 from holychat.tui.job_order import schema_from
 from holychat.tui.widgets.job_fields import Choice, PathField
 from holychat.tui.widgets.job_form import JobForm
 from holychat.tui.widgets.job_list import JobList
 from tests.support.script import stream_of
-from tests.tui.driving import driving, settings_for
+from tests.tui.driving import DEADLINE, driving, settings_for
 from tests.tui.test_job_panel import QUIET, jobs_in, open_form, open_panel, papers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from holychat.tui.completion import Choice as Completion
     from tests.support.loopback import Loopback
 
 __all__ = ["papers"]
@@ -222,6 +225,32 @@ async def test_what_is_typed_while_panel_and_form_open_is_for_the_form(papers: P
         await app.until(lambda: getattr(app.app.focused, "id", "") == "where")
         await app.until(lambda: app.app.main.query_one("#where", PathField).value == "docx")
         assert app.composer == ""
+
+
+@pytest.mark.parametrize(("shown", "typed", "becomes"), [("", "pa", "papers/"), ("a", "b", "ab.txt")])
+async def test_tab_completes_what_was_typed_before_it_however_slowly_the_folder_is_read(
+    papers: Path, monkeypatch: pytest.MonkeyPatch, shown: str, typed: str, becomes: str
+) -> None:
+    for name in ("a.txt", "ab.txt"):
+        (papers.parent / name).write_text("A wombat digs.")
+    read = threading.Event()
+
+    def slowly(text: str) -> tuple[Completion, ...]:
+        assert text == shown or read.wait(DEADLINE)
+        return file_choices(text)
+
+    async with driving(QUIET, size=(110, 40)) as app:
+        await open_form(app)
+        monkeypatch.setattr("holychat.tui.widgets.job_fields.file_choices", slowly)
+        field = app.app.main.query_one("#where", PathField)
+        if shown:
+            await app.type(shown)
+            await app.shows("ab.txt")
+        for key in (*typed, "tab"):
+            app.app.post_message(Key(key, key if len(key) == 1 else None))
+        app.app.call_later(read.set)  # behind the keys
+        await app.until(lambda: field.value == becomes or not field.has_focus)
+        assert (field.value, field.has_focus) == (becomes, True)
 
 
 async def test_ready_made_templates_fill_the_form_in_and_a_kind_empties_it_again(papers: Path) -> None:

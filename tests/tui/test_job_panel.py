@@ -319,6 +319,21 @@ async def test_the_end_of_a_job_is_told_by_bell_notification_and_notice() -> Non
         assert "has ended" in told
 
 
+async def test_the_ends_of_many_jobs_are_one_notice_that_leaves_the_window_to_be_seen() -> None:
+    async with driving(OFFLINE) as app:
+        jobs = [put(app, JobState.RUNNING, spec(f"job {number}"), done=3, pending=0) for number in range(10)]
+        await app.until(lambda: jobs_in(app) == [JobState.RUNNING] * 10)
+        for job in jobs[:5]:
+            change(app, job.id, state="finished", ended_ms=round(time.time() * 1000))
+        await app.notified("And 2 more;")
+        for job in jobs[5:]:
+            change(app, job.id, state="finished", ended_ms=round(time.time() * 1000))
+        await app.notified("And 7 more;")
+        await app.shows("And 7 more;")
+        await app.until(lambda: app.text().count("has ended: 3 done") == 3)
+        assert len(app.app.screen.query("ToastHolder")) == 1
+
+
 async def test_each_way_of_telling_can_be_switched_off() -> None:
     async with driving(QUIET) as app:
         written: list[str] = []

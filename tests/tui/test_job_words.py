@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from holychat.cli.batch_words import progress_words
 from holychat.domain.jobs import (
     Counts,
     ItemState,
@@ -23,7 +24,8 @@ from holychat.domain.jobs import (
 )
 from holychat.errors import UsageError
 from holychat.jobs.recipes import OFFLINE_KINDS
-from holychat.tui.job_notices import desktop_notification, notice
+from holychat.settings import JobSettings
+from holychat.tui.job_notices import JobNotices, desktop_notification, notice
 from holychat.tui.job_order import FieldProblem, Order, micros_from, order_of, sources_from
 from holychat.tui.job_words import (
     advice,
@@ -64,6 +66,12 @@ def test_counts_name_what_went_wrong_and_say_when_more_are_being_found() -> None
     assert [text for text, _ in ended] == ["3 of 10 done", "1 skipped", "6 cancelled"]
 
 
+def test_the_progress_in_a_shell_says_what_is_unknown() -> None:
+    unknown = job(counts=counted(done=1, pending=1), money=Money(unknown=1))
+    assert progress_words(unknown, NOW)[-1] == "price unknown"
+    assert progress_words(replace(unknown, money=Money(spent=10_000)), NOW)[-1] == "$0.01"
+
+
 def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
     eta = (NOW + 6 * 60_000, NOW + 9 * 60_000)
     assert pace_words(job(progress=Progress(rate_per_minute=62.4, eta_ms=eta)), NOW) == "62/min · 6–9 min left"
@@ -73,6 +81,8 @@ def test_an_end_is_told_as_a_range_and_a_wait_as_a_time() -> None:
     assert pace_words(job(), NOW) == "waiting for the first answer"
     begun = Counts({ItemState.DONE: 3, ItemState.PENDING: 4})
     assert pace_words(job(counts=begun), NOW) == "finding out how fast it goes"
+    assert pace_words(job(counts=counted(done=7)), NOW) == "writing the results"
+    assert pace_words(job(counts=counted(done=7), listed=False), NOW) == "finding out how fast it goes"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +165,28 @@ def test_a_notification_cannot_be_ended_or_changed_by_a_name() -> None:
     assert sequence.endswith("\x07")
     assert sequence.count("\x1b") == sequence.count("\x07") == 1
     assert desktop_notification("x", {"TMUX": "1"}).startswith("\x1bPtmux;\x1b\x1b]9;")
+
+
+def test_notices_of_jobs_are_one_until_it_goes_and_bells_do_not_run_together() -> None:
+    now = 100.0
+    written: list[str] = []
+    shown: list[tuple[str, bool]] = []
+    notices = JobNotices(JobSettings(), written.append, lambda *notice: shown.append(notice), lambda: now)
+    held = replace(job(JobState.PAUSED, spec=spec("held")), pause=PauseReason.BUDGET)
+    notices.tell(held)
+    for name in "abc":
+        now += 0.3
+        notices.tell(job(JobState.FINISHED, spec=spec(name), counts=counted(done=2)))
+    text, warning = shown[-1]
+    assert [line.split("”")[0] for line in text.split("\n")] == [
+        "“held", "“c", "“b", "And 1 more; the side panel shows all."
+    ]  # fmt: skip
+    assert warning
+    assert [written.count("\a"), len(written)] == [1, 5]
+    now += 20
+    notices.tell(job(JobState.FINISHED, spec=spec("d"), counts=counted(done=2)))
+    assert shown[-1] == ("“d” has ended: 2 done.", False)
+    assert written.count("\a") == 2
 
 
 # The form

@@ -193,9 +193,9 @@ async def test_what_is_typed_is_compared_over_all_roads(settings: Settings) -> N
         (Later(3, Road.DESK, False, ItemState.PENDING, "key", 5), "asked for later: job 3, paused: no key"),
         (
             Later(3, Road.DESK, False, ItemState.CANCELLED),
-            "asked for later: job 3, cancelled. ↑ then r asks now.",
+            "asked for later: job 3, cancelled. Alt+↑ then r asks now.",
         ),
-        (Later(3, Road.DESK, False, None), "asked for later: job 3, which was deleted. ↑ then r asks now."),
+        (Later(3, Road.DESK, False, None), "asked for later: job 3, which was deleted. Alt+↑ then r asks now."),
         (Later(3, Road.DESK, False, ItemState.DONE, answered=True), ""),
     ],
 )

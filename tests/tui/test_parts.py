@@ -106,16 +106,22 @@ def test_the_private_parts_of_textual_that_are_overridden_are_still_there() -> N
     from textual import _ansi_sequences
     from textual._compositor import Compositor
     from textual.app import App
+    from textual.command import CommandPalette
     from textual.drivers.linux_driver import LinuxDriver
     from textual.screen import Screen
+    from textual.widgets import OptionList
+    from textual.widgets._toast import ToastRack
 
     from holychat.tui.framework import teach_alt_enter
 
     teach_alt_enter()
     assert [key.value for key in _ansi_sequences.ANSI_SEQUENCES_KEYS["\x1b\r"]] == ["alt+enter"]
-    for name in ("_handle_exception", "_fatal_error", "panic", "get_line_filters", "notify", "on_event"):
+    for name in ("_handle_exception", "_fatal_error", "panic", "get_line_filters", "notify", "_on_notify", "on_event"):
         assert callable(getattr(App, name))
     assert "self._fatal_error()" in inspect.getsource(App._handle_exception)
+    assert "self._move_page(-1)" in inspect.getsource(OptionList.action_page_up)
+    assert "command_list('page_up')" in inspect.getsource(CommandPalette)
+    assert "--textual-toast-" in inspect.getsource(ToastRack._toast_id)
     assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
     assert "self._get_renders(crop)" in inspect.getsource(Compositor._render_chops)
     assert "old_map = self._full_map" in inspect.getsource(Compositor.reflow)

@@ -131,9 +131,10 @@ class ChatBase(FrameworkScreen):
         """Another process has written: show it in the chat and in the list of chats; what is typed here stays."""
         if not await self.conversation.refresh():
             self.chat_lost()
-        refresh = getattr(self.app.screen, "history_changed", None)
-        if refresh is not None and self.app.screen is not self:
-            await refresh()
+        screen = self.app.screen
+        refresh = getattr(screen, "history_changed", None)
+        if refresh is not None and screen is not self and screen.is_mounted:  # else it reads when it opens
+            start_work(screen, "history", refresh)
 
     async def _show_first(self, start: StartWith) -> None:
         chats = self.conversation.chats

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holychat.domain.chat import Chat
+    from holychat.domain.chat import Chat, Message
     from holychat.tui.screens.chats import Chosen, ChosenResult
+    from holychat.tui.widgets.conversation_pane import Deed
     from holychat.tui.widgets.transcript import Transcript
 
 
@@ -56,7 +57,31 @@ class ChatDialogs(ChatBase):
         if isinstance(chosen, ChosenResult):
             self.open_job(chosen.job_id, chosen.item_id)
         elif chosen is not None:
-            self.attempt(self.show_chat, chosen.chat_id, chosen.message_id)
+            self.attempt(self._show_found, chosen.chat_id, chosen.message_id)
+
+    async def _show_found(self, chat_id: int, message_id: int | None) -> None:
+        await self.show_chat(chat_id, message_id)
+        if message_id is not None and await self.conversation.chats.position_of(message_id) is None:
+            await self._show_replaced(message_id)
+
+    def action_replaced(self) -> None:
+        """Read what was replaced in the chat shown."""
+        self.attempt(self._show_replaced)
+
+    async def _show_replaced(self, message_id: int | None = None) -> None:
+        chat = self.conversation.chat
+        found = await self.conversation.chats.replaced(chat.id) if chat is not None else []
+        messages = [message for message in found if message.parts]
+        if not messages:
+            self.say("Nothing was replaced in this chat.")
+            return
+        from holychat.tui.screens.replaced import ReplacedScreen
+        from holychat.tui.widgets.conversation_pane import ConversationPane
+
+        def act(deed: Deed, message: Message) -> None:
+            self.post_message(ConversationPane.Act(deed, message))
+
+        self.app.push_screen(ReplacedScreen(messages, message_id, act))
 
     def open_job(self, job_id: int, item_id: int | None = None) -> None:
         """Show a job, at one of its documents where that is given."""

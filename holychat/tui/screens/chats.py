@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from holychat.domain.search import ResultHit
 from holychat.errors import HolychatError
 from holychat.text import clean_line
+from holychat.tui.framework import SteadyList
 from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.widgets.filter_input import FilterInput
@@ -52,7 +53,7 @@ class ChosenResult:
     item_id: int
 
 
-class ChatList(OptionList, inherit_bindings=False):
+class ChatList(SteadyList, inherit_bindings=False):
     """The chats that fit; typing goes back to the filter, and Enter is left to the screen, whose footer names it."""
 
     BINDINGS: ClassVar = [binding for binding in OptionList.BINDINGS if "enter" not in str(getattr(binding, "key", ""))]

@@ -12,6 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from holychat.text import clean_line
+from holychat.tui.framework import SteadyList
 from holychat.tui.screens.dialog import Dialog
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ChooseScreen(Dialog[int]):
         """Title, ways, what the keys do."""
         with Vertical(classes="dialog"):
             yield Static(Content(self._title), classes="dialog-title")
-            yield OptionList(*[Option(self._line(way)) for way in self._ways], markup=False)
+            yield SteadyList(*[Option(self._line(way)) for way in self._ways], markup=False)
             yield Static(Content(f"{self._hint}Enter to choose · Esc to leave it"), classes="dialog-hint")
 
     def _line(self, way: Way) -> Text:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Generic, TypeVar
 
+from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
 
 from holychat.tui.keymap import bindings
+from holychat.tui.leaving import can_be_left
 
 Result = TypeVar("Result")
 LOW = 22
@@ -32,6 +34,10 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     def on_resize(self) -> None:
         """A low screen has lines for what can be chosen, not for the air around it."""
         self.set_class(self.size.height < LOW, "-low")
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Leave the screen with an answer, once."""
+        return super().dismiss(result) if can_be_left(self) else AwaitComplete()
 
     def action_close(self) -> None:
         """Close without changing anything."""

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from holychat.domain.chat import ChatOptions
 from holychat.errors import CredentialError, HolychatError, KeyRejected, UsageError
 from holychat.text import clean, clean_line
+from holychat.tui.framework import SteadyList
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.work import start_work
 
@@ -58,7 +59,7 @@ class FirstRunScreen(Dialog[ChatOptions]):
         with Vertical(classes="dialog wide", id="first-run"):
             yield Static(Content("Welcome to holychat"), classes="dialog-title")
             yield Static(Content(self._intro()), classes="dialog-text")
-            yield OptionList(*self._ways(), markup=False, id="ways")
+            yield SteadyList(*self._ways(), markup=False, id="ways")
             yield Input(password=True, placeholder=f"{self._provider} key", id="key")
             yield Static(Content(_CHOOSE), classes="dialog-hint", id="first-run-hint")
 

@@ -5,21 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from textual.containers import Vertical
-
 from holychat.domain.chat import Message, MessageState, Role, TextPart
 from holychat.tui.keymap import KEYS, SCOPE_TITLES, key_label, keys_in_force
-from holychat.tui.screens.dialog import Dialog
+from holychat.tui.screens.reading import ReadingScreen
 from holychat.tui.slash import COMMANDS
-from holychat.tui.widgets.conversation_pane import scroll_page
-from holychat.tui.widgets.footer import KeyFooter
-from holychat.tui.widgets.transcript import ReadingTranscript, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from textual import events
-    from textual.app import ComposeResult
     from textual.screen import Screen
 
     from holychat.tui.keymap import Scope
@@ -30,7 +23,7 @@ _FIRST: tuple[Scope, ...] = ("chat", "composer")
 _IDS = {scope: {key.id for key in KEYS if key.scope == scope} for scope in SCOPE_TITLES}
 
 
-class HelpScreen(Dialog[None]):
+class HelpScreen(ReadingScreen):
     """Keys first, because that is what F1 is pressed for; then the pages that `holychat` also answers from offline.
 
     Args:
@@ -43,35 +36,10 @@ class HelpScreen(Dialog[None]):
         self._remapped = remapped
         self._here = tuple(here)
 
-    def compose(self) -> ComposeResult:
-        """A scrolling page."""
-        with Vertical(classes="dialog tall"):
-            yield ReadingTranscript(id="help")
-        yield KeyFooter()
-
     def on_mount(self) -> None:
         """The page is laid out like any other Markdown of the app."""
         page = TextPart(help_text(self._remapped, self._here))
-        transcript = self.query_one(Transcript)
-        transcript.add(Message(0, 0, 1, Role.ASSISTANT, MessageState.COMPLETE, (page,), 0))
-        self.call_after_refresh(transcript.scroll_home, animate=False)
-
-    def on_key(self, event: events.Key) -> None:
-        """Scroll."""
-        transcript = self.query_one(Transcript)
-        match event.key:
-            case "up" | "k":
-                transcript.scroll_up(animate=False)
-            case "down" | "j":
-                transcript.scroll_down(animate=False)
-            case "pageup":
-                scroll_page(transcript, -1)
-            case "pagedown" | "space":
-                scroll_page(transcript, 1)
-            case "home" | "g":
-                transcript.scroll_home(animate=False)
-            case "end" | "G":
-                transcript.scroll_end(animate=False)
+        self.show(Message(0, 0, 1, Role.ASSISTANT, MessageState.COMPLETE, (page,), 0))
 
 
 def scopes_here(screen: Screen[Any]) -> list[Scope]:

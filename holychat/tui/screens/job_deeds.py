@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
 from holychat.domain.jobs import ENDED_JOBS, ItemState, JobState
@@ -13,6 +14,7 @@ from holychat.text import clean_line
 from holychat.tui.framework import TightCompositor
 from holychat.tui.job_steering import Steering
 from holychat.tui.job_words import ITEM_WORDS, dollars, number
+from holychat.tui.leaving import can_be_left
 from holychat.tui.screens.choose import ChooseScreen, Way
 from holychat.tui.widgets.job_causes import CauseList
 from holychat.tui.widgets.job_list import can
@@ -42,10 +44,16 @@ class JobDeeds(Screen[int | None]):
     detail: ItemDetail | None
     split_item: Item | None = None
     """The document whose parts are listed."""
+    _going_on = False
+    """Whether a chat is being made of a result."""
 
     def __init__(self) -> None:
         super().__init__()
         self._compositor = TightCompositor()
+
+    def dismiss(self, result: int | None = None) -> AwaitComplete:
+        """Leave the screen with an answer, once."""
+        return super().dismiss(result) if can_be_left(self) else AwaitComplete()
 
     # --- trying -------------------------------------------------------------------------------------------------------
 
@@ -215,11 +223,15 @@ class JobDeeds(Screen[int | None]):
     def action_chat(self) -> None:
         """Go on in a new chat with the document and its result."""
         detail = self.detail
-        if detail is None:
+        if detail is None or self._going_on:
             return
+        self._going_on = True
 
         async def open_chat() -> None:
-            chat = await self.services.jobs.open_as_chat(detail.item.id)
+            try:
+                chat = await self.services.jobs.open_as_chat(detail.item.id)
+            finally:
+                self._going_on = False
             self.dismiss(chat.id)
 
         self.attempt(open_chat)

@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 from holychat.errors import HolychatError
 from holychat.text import clean, safe_file_name
 from holychat.tui.files import absolute, current_folder, path_from
+from holychat.tui.framework import SteadyList
 from holychat.tui.job_words import number
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.widgets.completion_list import CompletionList
@@ -57,7 +58,7 @@ class JobExportScreen(Dialog[str]):
         popup = CompletionList()
         with Vertical(classes="dialog", id="job-export"):
             yield Static(Content("Export results"), classes="dialog-title")
-            yield OptionList(*[Option(_line(place)) for place in range(len(FORMATS))], markup=False)
+            yield SteadyList(*[Option(_line(place)) for place in range(len(FORMATS))], markup=False)
             yield PathField(popup, f"{self._job_name}{FORMATS[0][1]}", placeholder="path", id="export-path")
             yield popup
             yield Static(Content(""), classes="dialog-hint", id="export-hint")

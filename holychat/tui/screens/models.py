@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from holychat.domain.chat import ChatOptions
 from holychat.errors import HolychatError
 from holychat.text import clean_line
+from holychat.tui.framework import SteadyList
 from holychat.tui.keymap import bindings
 from holychat.tui.screens.dialog import Dialog
 from holychat.tui.widgets.filter_input import FilterInput
@@ -55,7 +56,7 @@ class ModelsScreen(Dialog[ChatOptions]):
             yield Static(Content("Model"), classes="dialog-title")
             yield Static(Content(""), id="provider-line")
             yield FilterInput(placeholder="Type to filter, or any model name", id="model-name")
-            yield OptionList(markup=False, id="model-list")
+            yield SteadyList(markup=False, id="model-list")
             yield Static(Content(""), id="model-hint", classes="dialog-hint")
         yield KeyFooter()
 

@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.message import Message
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from holychat.text import clean_line
+from holychat.tui.framework import SteadyList
 from holychat.tui.job_words import ITEM_WORDS, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from textual.widgets import OptionList
 
     from holychat.domain.job_views import Cause
 
 _COLOURS = {"bad": "error", "doubt": "warning"}
 
 
-class CauseList(OptionList):
+class CauseList(SteadyList):
     """Causes with the number of their documents, the most frequent first."""
 
     class Marked(Message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from holychat.tui.widgets.completion_list import CompletionList
 
 _LONGEST_PATH = 4096
+_LONGEST_LOOK = 1.0
+"""Seconds that a Tab waits for what a path may become; a folder far away may take longer."""
 
 
 class Submitted(Message):
@@ -168,9 +171,13 @@ class PathField(LineField):
         self._popup = popup
         self._moved = False
         self._quiet = False
+        self._offered = value
+        """What the choices are for."""
 
     async def _on_key(self, event: events.Key) -> None:
         key = event.key
+        if key in ("tab", "enter") and self._offered != self.value:
+            await self._catch_up(key)
         if key == "tab" and not self.value.strip():
             self._look()
         elif key == "tab" and self.value.endswith("/") and not self._moved:
@@ -211,10 +218,19 @@ class PathField(LineField):
         if len(self.value) <= _LONGEST_PATH:
             start_work(self, "paths", self._offer, self.value)
 
+    async def _catch_up(self, key: str) -> None:
+        """Tab takes of what belongs to the text as it is now, however fast it was typed; Enter of no older list."""
+        self._moved = False
+        self._popup.choices = ()
+        if key == "tab" and self.value.strip() and len(self.value) <= _LONGEST_PATH:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._offer(self.value), _LONGEST_LOOK)
+
     async def _offer(self, text: str) -> None:
         choices = await asyncio.to_thread(file_choices, text)
         if self.has_focus and text == self.value:
             self._moved = False
+            self._offered = text
             self._popup.choices = choices
 
     def _take(self) -> None:
@@ -229,6 +245,7 @@ class PathField(LineField):
 
     def _close(self) -> None:
         self._moved = False
+        self._offered = self.value
         self._popup.choices = ()
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from holychat.domain.failures import Failure
 
 
-_AGAIN = "↑ then r asks again."
-_CONTINUE = "↑ then c continues, r asks again."
-"""From the composer: the arrow goes to the message, where letters are commands."""
+_AGAIN = "Alt+↑ then r asks again."
+_CONTINUE = "Alt+↑ then c continues, r asks again."
+"""From the composer: the arrow goes to the message, where letters are commands; with Alt also beside a draft."""
 
 WAITING = "…"
 """Stands where the first word will be, so that it comes without moving anything."""
