@@ -169,8 +169,9 @@ class SessionKeys:
         if resumed is None or resumed.again or resumed.spared >= _MOST_SPARED:
             return
         if worker is not None and job.spec.provider in worker.session_keys:
-            return  # it has the key, and had no use for it
-        if not await self._database.read(lambda c: items.was_sent_since(c, job.id, resumed.attempt)):
+            # It has the key and had no use for it, and that stays true when it is gone.
+            self._resumed[job.id] = resumed._replace(spared=_MOST_SPARED)
+        elif not await self._database.read(lambda c: items.was_sent_since(c, job.id, resumed.attempt)):
             self._resumed[job.id] = resumed._replace(again=True, spared=resumed.spared + 1)
 
     async def _is_needed(self, worker: WorkerRow, jobs: Sequence[Job], keys: Mapping[str, Secret]) -> bool:

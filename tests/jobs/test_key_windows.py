@@ -147,8 +147,9 @@ async def test_two_windows_whose_keys_help_nobody_do_not_take_the_worker_from_ea
 
 
 @pytest.mark.parametrize("outcome", [None, "never_sent", "auth"])
+@pytest.mark.parametrize("then", [(), ("first",)], ids=["the other has left", "the other was replaced"])
 async def test_a_key_is_taken_to_be_refused_only_where_it_was_tried(
-    tmp_path: Path, stage: Stage, outcome: str | None
+    tmp_path: Path, stage: Stage, then: tuple[str, ...], outcome: str | None
 ) -> None:
     """Another window orders a job and takes the worker just when it would have begun with the first one's."""
     async with windows(tmp_path, "first") as (window,):
@@ -160,14 +161,13 @@ async def test_a_key_is_taken_to_be_refused_only_where_it_was_tried(
         stage.row = worker("second")
         await window.refuse()
         assert await window.look() == NONE
-        for row in (None, worker("first")):  # the other one has left, or was replaced in turn
-            stage.row = row
-            goes_on = await window.look() == {window.job_id}
-            assert goes_on == (outcome != "auth"), "a refused one is not tried again"
-            await window.refuse()
-            assert await window.look() == NONE, "the worker that is there has the key, and had no use for it"
-            stage.row = worker("second")
-            await window.look()
+        stage.row = worker(*then) if then else None
+        goes_on = await window.look() == {window.job_id}
+        assert goes_on == (outcome != "auth"), "a refused one is not tried again"
+        await window.refuse()
+        assert await window.look() == NONE, "the worker that is there has the key, and had no use for it"
+        stage.row = None
+        assert await window.look() == NONE, "and that it is gone changes nothing"
 
 
 async def test_a_key_that_is_never_tried_is_not_handed_over_for_ever(tmp_path: Path, stage: Stage) -> None:
