@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 
 from holychat.tui.screens.dialog import Dialog
-from holychat.tui.widgets.conversation_pane import scroll_page
+from holychat.tui.widgets.conversation_pane import scroll_by_key
 from holychat.tui.widgets.footer import KeyFooter
 from holychat.tui.widgets.transcript import ReadingTranscript, Transcript
 
@@ -42,17 +42,4 @@ class ReadingScreen(Dialog[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Scroll."""
-        transcript = self.query_one(Transcript)
-        match event.key:
-            case "up" | "k":
-                transcript.scroll_up(animate=False)
-            case "down" | "j":
-                transcript.scroll_down(animate=False)
-            case "pageup":
-                scroll_page(transcript, -1)
-            case "pagedown" | "space":
-                scroll_page(transcript, 1)
-            case "home" | "g":
-                transcript.scroll_home(animate=False)
-            case "end" | "G":
-                transcript.scroll_end(animate=False)
+        scroll_by_key(self.query_one(Transcript), event)

@@ -228,3 +228,24 @@ def scroll_page(transcript: Transcript, direction: int) -> None:
         transcript.scroll_page_up(animate=False)
     else:
         transcript.scroll_page_down(animate=False)
+
+
+def scroll_by_key(transcript: Transcript, event: events.Key) -> None:
+    """Scroll a text that is only read by the keys of a pager; a key that is none of them goes its way."""
+    match event.key:
+        case "up" | "k":
+            transcript.scroll_up(animate=False)
+        case "down" | "j":
+            transcript.scroll_down(animate=False)
+        case "pageup":
+            scroll_page(transcript, -1)
+        case "pagedown" | "space":
+            scroll_page(transcript, 1)
+        case "home" | "g":
+            transcript.scroll_home(animate=False)
+        case "end" | "G":
+            transcript.scroll_end(animate=False)
+        case _:
+            return
+    event.stop()
+    event.prevent_default()

@@ -14,7 +14,7 @@ from holychat.domain.jobs import ItemState
 from holychat.domain.usage import Timing
 from holychat.text import clean, clean_line
 from holychat.tui.job_words import ITEM_WORDS, dollars, number
-from holychat.tui.widgets.conversation_pane import scroll_page
+from holychat.tui.widgets.conversation_pane import scroll_by_key
 from holychat.tui.widgets.transcript import ReadingTranscript
 
 if TYPE_CHECKING:
@@ -67,24 +67,7 @@ class TextPane(Vertical, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         """Scroll."""
-        transcript = self.transcript
-        match event.key:
-            case "up" | "k":
-                transcript.scroll_up(animate=False)
-            case "down" | "j":
-                transcript.scroll_down(animate=False)
-            case "pageup":
-                scroll_page(transcript, -1)
-            case "pagedown" | "space":
-                scroll_page(transcript, 1)
-            case "home" | "g":
-                transcript.scroll_home(animate=False)
-            case "end" | "G":
-                transcript.scroll_end(animate=False)
-            case _:
-                return
-        event.stop()
-        event.prevent_default()
+        scroll_by_key(self.transcript, event)
 
 
 def source_messages(detail: ItemDetail) -> tuple[str, list[Message]]:
