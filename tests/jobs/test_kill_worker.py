@@ -87,7 +87,7 @@ def test_parts_of_long_documents_are_sent_once_however_often_the_worker_is_kille
         DeskHome(tmp_path, server, context=1024) as desk,
         Forks(desk.environ, tmp_path / "said") as forks,
     ):
-        folder = desk.documents(6)
+        folder = desk.documents(12)
         for file in folder.iterdir():
             file.write_text(f"A sentence of {file.stem} that says little. " * 350, encoding="utf-8")
         job_id = desk.order(folder, JobLimits(concurrency=_AT_ONCE))
