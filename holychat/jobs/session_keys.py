@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from holychat.domain.jobs import ACTIVE_JOBS, PauseReason
 from holychat.errors import KeyMissing, UsageError
-from holychat.store import items, ledger_jobs
+from holychat.store import ledger_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,14 +23,12 @@ if TYPE_CHECKING:
     from holychat.domain.jobs import Job
     from holychat.paths import Paths
     from holychat.providers.registry import ProviderRegistry
-    from holychat.store.database import Connection, Database
+    from holychat.store.database import Database
     from holychat.store.workers import WorkerRow
 
 
 _GRACE_MS = 5_000
 """Milliseconds in which a new worker is left to jobs that wait for the keys it has: their window resumes them."""
-_MOST_SPARED = 10
-"""Times that a job is resumed anew because its key was not tried; where something else is wrong, that must end."""
 
 
 class _Tried(NamedTuple):
@@ -39,18 +36,6 @@ class _Tried(NamedTuple):
 
     secret: Secret
     requests: int
-
-
-class _Resumed(NamedTuple):
-    """That a job was resumed, for a worker that has the key."""
-
-    tried: _Tried
-    attempt: int
-    """The newest request of all then."""
-    spared: int
-    """How often the worker was gone before it had sent anything of the job."""
-    again: bool = False
-    """It is gone now, and the key was not tried."""
 
 
 class SessionKeys:
@@ -68,17 +53,16 @@ class SessionKeys:
         self._registry = registry
         self._keychain = keychain
         self._paths = paths
-        self._resumed: dict[int, _Resumed] = {}
+        self._resumed: dict[int, _Tried] = {}
         self._taken_over: dict[int, _Tried] = {}
 
     async def hand_over(self, jobs: Sequence[Job]) -> frozenset[int]:
         """See to it that jobs which wait for a key that was typed here go on; those for which something was done.
 
         A key with which a job was resumed and that brought it no answer is taken to be refused, and the job is not
-        resumed with it again, but where the worker that had it was replaced before it sent anything. A worker that
-        lacks a key is replaced where it has no use for the keys that would go with it; for one job and one key that is
-        done once, and again only when the job has had answers since. So two windows whose jobs need different keys get
-        one after the other, and do not take the worker from each other for ever.
+        resumed with it again. A worker that lacks a key is replaced where it has no use for the keys that would go with
+        it; for one job and one key that is done once, and again only when the job has had answers since. So two windows
+        whose jobs need different keys get one after the other, and do not take the worker from each other for ever.
         Jobs for which nothing is left to be done are not among those that are returned.
 
         Args:
@@ -94,11 +78,8 @@ class SessionKeys:
         from holychat.jobs import spawn
 
         there, worker = await asyncio.to_thread(spawn.at_work, self._paths, self._database)
-        changing = there and (worker is None or worker.leave)
-        for job in () if changing else waiting:
-            await self._look_whether_tried(job, worker)
-        untried = [job for job in waiting if self._is_untried(job, keys)]
-        if changing:
+        untried = [job for job in waiting if self._resumed.get(job.id) != _as_it_is(job, keys)]
+        if there and (worker is None or worker.leave):
             return frozenset(job.id for job in untried)  # one comes or goes: that will be seen
         if worker is None:
             return await self._resume(untried, keys)
@@ -144,35 +125,14 @@ class SessionKeys:
     async def _resume(self, jobs: Sequence[Job], keys: Mapping[str, Secret]) -> frozenset[int]:
         from holychat.jobs import spawn
 
-        def wake(connection: Connection, job_id: int) -> tuple[bool, int]:
-            return ledger_jobs.wake(connection, job_id, PauseReason.KEY, _now_ms()), items.newest_attempt(connection)
-
         resumed = set()
         for job in jobs:
-            woken, attempt = await self._database.write(partial(wake, job_id=job.id))
-            if woken:
-                tried, before = _as_it_is(job, keys), self._resumed.get(job.id)
-                spared = before.spared if before is not None and before.tried == tried else 0
-                self._resumed[job.id] = _Resumed(tried, attempt, spared)
+            if await self._database.write(lambda c, job=job: ledger_jobs.wake(c, job.id, PauseReason.KEY, _now_ms())):  # type: ignore[misc]
+                self._resumed[job.id] = _as_it_is(job, keys)
                 resumed.add(job.id)
         if resumed:
             await asyncio.to_thread(spawn.ensure_worker, self._paths, keys, self._database)
         return frozenset(resumed)
-
-    def _is_untried(self, job: Job, keys: Mapping[str, Secret]) -> bool:
-        resumed = self._resumed.get(job.id)
-        return resumed is None or resumed.again or resumed.tried != _as_it_is(job, keys)
-
-    async def _look_whether_tried(self, job: Job, worker: WorkerRow | None) -> None:
-        """Where the worker that was to try a key is gone and did not, the key counts as untried."""
-        resumed = self._resumed.get(job.id)
-        if resumed is None or resumed.again or resumed.spared >= _MOST_SPARED:
-            return
-        if worker is not None and job.spec.provider in worker.session_keys:
-            # It has the key and had no use for it, and that stays true when it is gone.
-            self._resumed[job.id] = resumed._replace(spared=_MOST_SPARED)
-        elif not await self._database.read(lambda c: items.was_sent_since(c, job.id, resumed.attempt)):
-            self._resumed[job.id] = resumed._replace(again=True, spared=resumed.spared + 1)
 
     async def _is_needed(self, worker: WorkerRow, jobs: Sequence[Job], keys: Mapping[str, Secret]) -> bool:
         """Whether a job is at work with a key that the next worker would not have, or is about to be."""

@@ -125,23 +125,6 @@ def attempts(connection: Connection, item_id: int) -> tuple[Attempt, ...]:
     return tuple(attempt_of(row) for row in rows)
 
 
-def newest_attempt(connection: Connection) -> int:
-    """The number of the last request that was written down for any item; 0: there is none."""
-    return int(connection.execute("SELECT coalesce(max(id), 0) FROM attempts").get)
-
-
-def was_sent_since(connection: Connection, job_id: int, attempt_id: int) -> bool:
-    """Whether a request of a job left after that one was written down, as far as is known."""
-    found = connection.execute(
-        """
-        SELECT 1 FROM attempts AS a CROSS JOIN items AS i ON i.id = a.item_id
-        WHERE a.id > ? AND i.job_id = ? AND a.outcome IS NOT 'never_sent' LIMIT 1
-        """,
-        (attempt_id, job_id),
-    )
-    return found.get is not None
-
-
 def causes(connection: Connection, job_id: int) -> list[Cause]:
     """Documents that failed or are in doubt, by cause, the most frequent one first."""
     rows = connection.execute(

@@ -18,7 +18,6 @@ from holychat.settings import ProviderSettings, Settings
 from holychat.store import ledger_jobs
 from holychat.store.workers import WorkerRow
 from holychat.tui.desk import Desk
-from tests.store.job_tools import add
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from holychat.credentials.secret import Secret
     from holychat.domain.jobs import Job
     from holychat.services import Services
-    from holychat.store.database import Connection
 
 NONE: frozenset[int] = frozenset()
 
@@ -75,15 +73,6 @@ class Window:
             await self.services.database.write(
                 lambda c: ledger_jobs.pause(c, self.job_id, PauseReason.KEY, "a key", 1),
             )
-
-    def attempt(self, outcome: str) -> None:
-        """A request that a worker wrote down."""
-
-        def unit(connection: Connection) -> None:
-            add(connection, self.job_id, worst=1)
-            connection.execute("UPDATE attempts SET outcome = ?", (outcome,))
-
-        self.services.database.write_now(unit)
 
     async def look(self) -> frozenset[int]:
         jobs = self.services.jobs
@@ -144,40 +133,6 @@ async def test_two_windows_whose_keys_help_nobody_do_not_take_the_worker_from_ea
         both[0].services.keychain.use("first", "sk-another-one-0123456789")
         stage.row = worker("second")
         assert await both[0].look() == {both[0].job_id}
-
-
-@pytest.mark.parametrize("outcome", [None, "never_sent", "auth"])
-@pytest.mark.parametrize("then", [(), ("first",)], ids=["the other has left", "the other was replaced"])
-async def test_a_key_is_taken_to_be_refused_only_where_it_was_tried(
-    tmp_path: Path, stage: Stage, then: tuple[str, ...], outcome: str | None
-) -> None:
-    """Another window orders a job and takes the worker just when it would have begun with the first one's."""
-    async with windows(tmp_path, "first") as (window,):
-        stage.row = worker()
-        assert await window.look() == {window.job_id}, "it takes the worker over"
-        assert await window.look() == {window.job_id}, "the worker has the key: the job is resumed"
-        if outcome is not None:
-            window.attempt(outcome)
-        stage.row = worker("second")
-        await window.refuse()
-        assert await window.look() == NONE
-        stage.row = worker(*then) if then else None
-        goes_on = await window.look() == {window.job_id}
-        assert goes_on == (outcome != "auth"), "a refused one is not tried again"
-        await window.refuse()
-        assert await window.look() == NONE, "the worker that is there has the key, and had no use for it"
-        stage.row = None
-        assert await window.look() == NONE, "and that it is gone changes nothing"
-
-
-async def test_a_key_that_is_never_tried_is_not_handed_over_for_ever(tmp_path: Path, stage: Stage) -> None:
-    async with windows(tmp_path, "first") as (window,):
-        helped = 0
-        for _ in range(50):
-            stage.row = None
-            helped += await window.look() != NONE
-            await window.refuse()
-        assert 1 < helped < 20
 
 
 async def test_a_worker_that_has_just_begun_with_a_key_is_left_to_the_job_that_it_began_for(
